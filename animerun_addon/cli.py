@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shell commands, the same for `animerun ...` and `blender --command animerun ...`.
+
+One parser, one line per error, exit codes 0 done, 1 the answer is no, 2 the user's mistake, 3 a bug of ours.
+bpy is imported only by the commands that need it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import importlib.util
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .errors import AnimeRunError, BlenderError, Cancelled, InputError
+from .frame_range import parse_frames
+from .terminal import DONE, INTERRUPTED, OUR_BUG, USER_MISTAKE, Supervisor, Terminal, quiet_blender
+from .version import VERSION
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line instead of printing the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message} (see `{self.prog} --help`)")
+
+
+# The commands ---------------------------------------------------------------------------------------------------------
+
+
+def _version(_options: argparse.Namespace, _terminal: Terminal) -> dict[str, Any]:
+    return {"animerun": VERSION, "blender": _blender_version(), "python": sys.version.split()[0]}
+
+
+def _demo(options: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
+    _start_blender()
+    from .pipeline.demo import demo_steps
+    from .pipeline.job import Job
+
+    page = Job("Demo", demo_steps(options.out, seed=options.seed)).run(terminal.show)
+    return {"page": str(page)}
+
+
+def _render(options: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
+    frames = None if options.frames is None else parse_frames(options.frames)
+    _start_blender()
+    from .pipeline.job import Job
+    from .pipeline.render import find_scene, open_blend, render_steps
+
+    open_blend(options.file)
+    files = Job("Render", render_steps(find_scene(options.scene), options.out, frames)).run(terminal.show)
+    return {"folder": str(options.out.resolve()), "frames": len(files)}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every command with its options."""
+    common = _Parser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print the result as one line of JSON")
+    common.add_argument("--verbose", action="store_true", help="show what Blender itself prints")
+    # For the child Blender of a running one (pipeline/child.py), not for people.
+    common.add_argument("--report-to", type=Path, help=argparse.SUPPRESS)
+
+    parser = _Parser(prog="animerun", description="Flat 2D animation and exact labels from 3D scenes in Blender.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+
+    def add(name: str, run: Any, summary: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, parents=[common], help=summary, description=summary)
+        command.set_defaults(run=run)
+        return command
+
+    add("version", _version, "say which versions are at work")
+
+    demo = add("demo", _demo, "build the demo scene, render its frames and make a page of them")
+    demo.add_argument("out", type=Path, metavar="OUT", help="folder for demo.blend, the frames and index.html")
+    demo.add_argument("--seed", type=int, default=0, help="another number makes another town and heroine (default 0)")
+
+    render = add("render", _render, "render frames of a .blend file as it is set up")
+    render.add_argument("file", type=Path, metavar="FILE", help="the .blend file")
+    render.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the PNG files")
+    render.add_argument("--frames", metavar="1-48", help="frames to render (default: the scene's range)")
+    render.add_argument("--scene", metavar="NAME", help="the scene's name (default: the active scene)")
+    return parser
+
+
+# Around them ----------------------------------------------------------------------------------------------------------
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    terminal = Terminal(as_json="--json" in words)
+    try:
+        options = build_parser().parse_args(words)
+    except AnimeRunError as error:
+        return terminal.fail(str(error), USER_MISTAKE)
+    except SystemExit:  # argparse, after it has printed the help
+        return DONE
+    with Supervisor(options.report_to) as terminal.supervisor:
+        return _run(options, terminal)
+
+
+def _run(options: argparse.Namespace, terminal: Terminal) -> int:
+    try:
+        with quiet_blender(options.verbose):
+            result = options.run(options, terminal)
+        return terminal.finish(result)
+    except AnimeRunError as error:
+        return terminal.fail(str(error), USER_MISTAKE)
+    except (Cancelled, KeyboardInterrupt) as stop:
+        return terminal.fail(str(stop) or "Cancelled", INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - the boundary to the shell
+        traceback.print_exc()
+        return terminal.fail(f"{type(error).__name__}: {error} (a bug of ours)", OUR_BUG)
+
+
+def _start_blender() -> None:
+    """Make bpy ready for a command, the add-on's properties included."""
+    if importlib.util.find_spec("bpy") is None:
+        raise BlenderError(
+            "This command needs Blender: run `blender --command animerun ...`, "
+            "or install the bpy module into this Python"
+        )
+    import bpy  # noqa: F401 - makes Blender's own modules, addon_utils among them, importable
+
+    # isort: split
+    import addon_utils
+
+    # Inside `blender --command` it is on already. In bpy as a module Blender's own switch registers it, and
+    # makes its preferences.
+    is_on = getattr(sys.modules[__package__], "__addon_enabled__", False)
+    if not is_on and addon_utils.enable(__package__, default_set=True) is None:
+        raise BlenderError("Blender refused to enable the add-on: see the lines above")
+
+
+def _blender_version() -> str | None:
+    """Without the second that importing bpy costs."""
+    bpy = sys.modules.get("bpy")
+    if bpy is not None:
+        return str(bpy.app.version_string)
+    try:
+        return importlib.metadata.version("bpy")
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The main job on a scene that everybody has: build the demo scene, render its frames, make a page of them."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import bpy
+
+from ..output import whole_file, writable_folder, write_text
+from ..progress import Progress, Result, Steps
+from ..scene.demo import build_steps
+from .demo_page import page_html
+from .render import frame_name, render_steps, scene_frames
+
+PAGE = "index.html"
+FRAMES = "frames"
+BLEND = "demo.blend"
+
+
+# Shares of the whole, for one progress bar over parts that count in units of their own.
+BUILD_SHARE, WHOLE = 10, 100
+
+
+def demo_steps(out: Path, seed: int = 0) -> Steps[Path]:
+    """Fill `out` with demo.blend, frames/ and, last, index.html, whose path is returned.
+
+    The file that is open in this Blender is closed. A page from an earlier run goes first: where a page stands,
+    everything stands.
+    """
+    folder = writable_folder(out)
+    page = folder / PAGE
+    page.unlink(missing_ok=True)
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+
+    scene = yield from _part(build_steps(seed), 0, BUILD_SHARE)
+    _save_alone(scene, folder / BLEND)
+    files = yield from _part(_render_anew(scene, folder / FRAMES), BUILD_SHARE, WHOLE)
+
+    write_text(page, page_html([file.relative_to(folder).as_posix() for file in files], scene.render.fps, BLEND))
+    return page
+
+
+def _part(steps: Steps[Result], start: int, end: int) -> Steps[Result]:
+    """The same steps, told as the stretch from `start` to `end` of WHOLE."""
+    with contextlib.closing(steps):  # a cancelled demo cancels its parts
+        while True:
+            try:
+                progress = next(steps)
+            except StopIteration as stop:
+                return stop.value
+            yield Progress(start + round((end - start) * progress.fraction), WHOLE, progress.message)
+
+
+def _save_alone(scene: bpy.types.Scene, path: Path) -> None:
+    """Save the file with this scene as its only one."""
+    bpy.context.window.scene = scene
+    for other in [other for other in bpy.data.scenes if other != scene]:
+        bpy.data.scenes.remove(other)
+    with whole_file(path) as beside:
+        bpy.ops.wm.save_as_mainfile(filepath=str(beside), copy=True, compress=True)
+
+
+def _render_anew(scene: bpy.types.Scene, folder: Path) -> Steps[list[Path]]:
+    """Render with Workbench: EEVEE, which the saved scene is set to, takes half a minute a frame without a GPU.
+
+    Frames of an earlier run, maybe of another seed, must not stand among the new ones.
+    """
+    scene.render.engine = "BLENDER_WORKBENCH"
+    for frame in scene_frames(scene):
+        (folder / frame_name(frame)).unlink(missing_ok=True)
+    return (yield from render_steps(scene, folder))

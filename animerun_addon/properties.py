@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The scene's settings, in one group: `scene.animerun`. The user's own are in preferences.py."""
+
+from __future__ import annotations
+
+import bpy
+
+
+class AnimeRunSettings(bpy.types.PropertyGroup):
+    """Saved with the file, one for each scene."""
+
+    output_folder: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Output",
+        description="Where this scene's results go. // is the folder of the .blend file",
+        subtype="DIR_PATH",
+        options={"PATH_SUPPORTS_BLEND_RELATIVE"},
+        default="//animerun/",
+    )
+    use_scene_range: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Scene Range",
+        description="Take the first and last frame from the scene",
+        default=True,
+    )
+    frame_start: bpy.props.IntProperty(  # type: ignore[valid-type]
+        name="First",
+        description="First frame",
+        default=1,
+        min=0,
+        max=1_048_574,
+    )
+    frame_end: bpy.props.IntProperty(  # type: ignore[valid-type]
+        name="Last",
+        description="Last frame",
+        default=48,
+        min=0,
+        max=1_048_574,
+    )

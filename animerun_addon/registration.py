@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one hand-written list of everything that Blender is told about. It is undone in reverse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from . import cli
+from .operators import demo, jobs, render
+from .panels import main as panels
+from .pipeline import runner
+from .preferences import AnimeRunPreferences
+from .properties import AnimeRunSettings
+
+CLASSES = [
+    AnimeRunSettings,
+    AnimeRunPreferences,
+    jobs.ANIMERUN_OT_cancel_job,
+    demo.ANIMERUN_OT_add_demo_scene,
+    render.ANIMERUN_OT_render_frames,
+    render.ANIMERUN_OT_open_output,
+    panels.VIEW3D_PT_animerun,
+    panels.VIEW3D_PT_animerun_frames,
+]
+
+_commands: list[Any] = []
+
+
+def register() -> None:
+    """Everything, in the order in which one thing needs another."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.Scene.animerun = bpy.props.PointerProperty(type=AnimeRunSettings)
+    for name, function in runner.HANDLERS:
+        getattr(bpy.app.handlers, name).append(function)
+    _commands.append(bpy.utils.register_cli_command("animerun", cli.main))
+
+
+def unregister() -> None:
+    """The same, backwards."""
+    runner.stop_all()
+    bpy.utils.unregister_cli_command(_commands.pop())
+    for name, function in reversed(runner.HANDLERS):
+        getattr(bpy.app.handlers, name).remove(function)
+    del bpy.types.Scene.animerun
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

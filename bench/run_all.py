@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`make bench`: every bench, one after the other, each in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+NO_BENCH = {"measure.py", "run_all.py"}
+
+
+def main() -> int:
+    """0 whether targets are met or not; 1 when a bench itself broke."""
+    files = [path for path in sorted(Path(__file__).parent.glob("*.py")) if path.name not in NO_BENCH]
+    broken = [path.name for path in files if subprocess.run([sys.executable, str(path)], check=False).returncode != 0]
+    if broken:
+        print("These benches broke:", ", ".join(broken), file=sys.stderr)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
