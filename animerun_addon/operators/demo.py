@@ -7,6 +7,7 @@ import bpy
 
 from ..pipeline.job import Job
 from ..scene.demo import build_steps
+from ..scene.viewport import show_as_rendered
 from .job_operator import JobOperator
 
 
@@ -32,4 +33,5 @@ class ANIMERUN_OT_add_demo_scene(JobOperator, bpy.types.Operator):
         """Show it in the window that asked."""
         if context.window is not None:
             context.window.scene = scene
+            show_as_rendered(context.window)
         return f"Added the scene '{scene.name}'"

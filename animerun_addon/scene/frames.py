@@ -46,7 +46,9 @@ def render_png(scene: bpy.types.Scene, frame: int, path: Path) -> None:
     with whole_file(path) as beside:
         scene.render.filepath = str(beside)
         try:
-            outcome = bpy.ops.render.render(write_still=True, scene=scene.name)
+            # Named by the operator's own property, an inactive scene would be rendered at the active one's frame.
+            with bpy.context.temp_override(scene=scene):
+                outcome = bpy.ops.render.render(write_still=True)
         except RuntimeError as error:
             raise BlenderError(f"Blender could not render frame {frame}: {blenders_words(error)}") from error
         if "CANCELLED" in outcome:

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 
 import bpy
+import cv2
+import numpy as np
 import pytest
 
 from animerun_addon.errors import BlenderError, Cancelled, InputError, OutputError
@@ -43,6 +45,20 @@ def test_frames_are_numbered_and_whole(tiny_scene, tmp_path):
     assert [file.name for file in files] == ["0001.png", "0002.png", "0003.png"]
     assert sorted(os.listdir(tmp_path)) == [file.name for file in files]
     assert {png_size(file) for file in files} == {(16, 8)}
+
+
+def test_scene_that_is_not_the_active_one_is_rendered_at_its_own_frames(tiny_scene, tmp_path):
+    triangle = tiny_scene.objects["Triangle"]
+    for frame, x in ((1, -1.0), (3, 1.0)):
+        triangle.location.x = x
+        triangle.keyframe_insert("location", frame=frame)
+    active = Job("Render", render_steps(tiny_scene, tmp_path / "active")).run()
+    bpy.context.window.scene = bpy.data.scenes.new("Other")
+    inactive = Job("Render", render_steps(tiny_scene, tmp_path / "inactive")).run()
+    pictures = [cv2.imread(str(file)) for file in active]
+    assert np.any(pictures[0] != pictures[2])
+    for picture, file in zip(pictures, inactive, strict=True):
+        np.testing.assert_array_equal(cv2.imread(str(file)), picture)
 
 
 def test_frame_step_and_choice(tiny_scene, tmp_path):

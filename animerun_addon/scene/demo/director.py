@@ -68,6 +68,8 @@ class _Shot:
         yield "materials"
         materials = paint_materials(workshop, colours)
         line = outline(workshop, "Outline")
+        yield "petals"
+        effects.add_petals(workshop, seed, materials, scene, props, sources)
         yield "heroine"
         skeleton = heroine_bones.heroine_skeleton()
         armature = yield from heroine.build_heroine(workshop, skeleton, seed, materials, line, scene, characters)
@@ -121,7 +123,7 @@ class _Shot:
             [1, _MARK_POPS_AT - 1, _MARK_POPS_AT + 2, _MARK_POPS_AT + 4, _MARK_GOES_AT, _MARK_GOES_AT + 2],
             dtype=np.float64,
         )
-        size = np.array([0.0, 0.0, 1.3, 1.0, 1.0, 0.0])
+        size = np.array([0.0, 0.0, 1.05, 0.8, 0.8, 0.0])
         animate(self.workshop, mark, "Mark pops", {("scale", axis): (frames, size) for axis in range(3)})
 
     def _dog_gallops(self, materials: Any, line: Any, scene: Any, collection: Any) -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import bpy
 import numpy as np
 
 from . import town_shapes
@@ -54,8 +55,6 @@ def build_effects(
     yield "grass"
     _instanced_grass(workshop, seed, chance, materials, collection, hidden)
     _fur_grass(workshop, seed, materials, collection)
-    yield "petals"
-    _petals(workshop, seed, materials, collection, hidden)
 
 
 def _vending_machine(workshop: Workshop, materials: Mapping[int, Any], collection: Any) -> None:
@@ -76,11 +75,11 @@ def _fog(workshop: Workshop, collection: Any) -> None:
     """Haze at the far end of the street."""
     mesh = workshop.mesh(
         FOG,
-        box((-45.0, -4.0, -0.1), (45.0, 26.0, 7.0)),
-        {0: fog(workshop, "Fog", (0.86, 0.93, 1.0), 0.012)},
+        box((-40.0, -3.0, -0.1), (40.0, 7.5, 5.0)),
+        {0: fog(workshop, "Fog", (0.86, 0.93, 1.0), 0.02)},
         smooth=False,
     )
-    made = workshop.object(FOG, mesh, collection, (-68.0, 0.0, 0.0))
+    made = workshop.object(FOG, mesh, collection, (-78.0, 0.0, 0.0))
     made.display_type = "WIRE"
     made.visible_shadow = False
 
@@ -183,8 +182,14 @@ def _fur_grass(workshop: Workshop, seed: int, materials: Mapping[int, Any], coll
     settings.root_radius, settings.tip_radius, settings.radius_scale = 1.0, 0.1, 0.012
 
 
-def _petals(workshop: Workshop, seed: int, materials: Mapping[int, Any], collection: Any, hidden: Any) -> None:
-    """Cherry petals that drift down: an emitter that shows an object for every particle."""
+def add_petals(
+    workshop: Workshop, seed: int, materials: Mapping[int, Any], scene: Any, collection: Any, hidden: Any
+) -> None:
+    """Cherry petals that drift down: an emitter that shows an object for every particle.
+
+    They are baked, so that a frame is the same whichever was shown before. Call it while the scene is still almost
+    empty: the bake evaluates everything in it 48 times.
+    """
     petal = workshop.object(PETAL, workshop.mesh(PETAL, town_shapes.petal(), materials, smooth=False), hidden)
     sheet = town_shapes.strip((-9.0, 9.0), (-2.5, 5.5), 0.0, Paint.PETAL, pieces=6)
     emitter = workshop.object(
@@ -210,6 +215,14 @@ def _petals(workshop: Workshop, seed: int, materials: Mapping[int, Any], collect
     settings.instance_object = petal
     settings.particle_size, settings.size_random = 0.042, 0.4
     emitter.show_instancer_for_render = emitter.show_instancer_for_viewport = False
+    view_layer = scene.view_layers[0]
+    view_layer.update()
+    cache = system.point_cache
+    cache.frame_start, cache.frame_end = scene.frame_start, scene.frame_end
+    with bpy.context.temp_override(
+        scene=scene, view_layer=view_layer, active_object=emitter, object=emitter, point_cache=cache
+    ):
+        bpy.ops.ptcache.bake(bake=True)
 
 
 def add_mark(workshop: Workshop, materials: Mapping[int, Any], collection: Any, armature: Any) -> Any:

@@ -178,7 +178,9 @@ def _torso(segments: BoneSegments) -> Shape:
     bands = np.full(len(_TORSO) - 1, int(Paint.JACKET))
     bands[:_HEM_BANDS] = Paint.TRIM
     bands[-3:] = Paint.TRIM
-    jacket = tube(level_rings(_TORSO, 11, 2.3, half=True), bands.tolist(), closed=False, bulge=(-0.4, -0.3))
+    jacket = tube(
+        level_rings(_TORSO, 11, 2.3, half=True), bands.tolist(), closed=False, caps=(False, True), bulge=(0.0, -0.3)
+    )
     front = smooth_curve(np.array(_TORSO)[2:-2, [0, 2]], 12)
     zip_grid = np.stack(
         [

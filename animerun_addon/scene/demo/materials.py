@@ -121,7 +121,7 @@ def glass(workshop: Workshop, name: str, colour: Colour) -> Any:
 
 def fog(workshop: Workshop, name: str, colour: Colour, density: float) -> Any:
     """A volume only: nothing is connected to the surface."""
-    material, tree, output = _empty_material(workshop, name, colour, alpha=0.1)
+    material, tree, output = _empty_material(workshop, name, colour, alpha=0.0)  # Workbench knows no volumes
     node = tree.nodes.new("ShaderNodeVolumePrincipled")
     node.inputs["Color"].default_value = linear(colour)
     node.inputs["Density"].default_value = density
