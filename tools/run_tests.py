@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from setup_env import FURTHER
+from setup_env import FURTHER, MAIN_BLENDER_BY_PYTHON
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / "out" / "tests"
@@ -75,7 +75,8 @@ def main() -> int:
 
     main_python = Path(sys.executable)
     outcomes = [run_pytest("main", main_python, ["tests/pure", "tests/blender"], extra)]
-    for name in FURTHER:
+    main_blender = MAIN_BLENDER_BY_PYTHON[sys.version_info[:2]]
+    for name in [name for name, (_, blender) in FURTHER.items() if blender != main_blender]:
         python = further_environment(name)
         if isinstance(python, str):
             outcomes.append(Outcome(name, not_run=python))
