@@ -13,6 +13,7 @@ from .panels import main as panels
 from .pipeline import runner
 from .preferences import AnimeRunPreferences
 from .properties import AnimeRunSettings
+from .scene.engine import LabelsEngine
 
 CLASSES = [
     AnimeRunSettings,
@@ -23,6 +24,7 @@ CLASSES = [
     render.ANIMERUN_OT_open_output,
     panels.VIEW3D_PT_animerun,
     panels.VIEW3D_PT_animerun_frames,
+    LabelsEngine,
 ]
 
 _commands: list[Any] = []

@@ -19,6 +19,8 @@ from setup_env import FURTHER, MAIN_BLENDER_BY_PYTHON
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / "out" / "tests"
+# No limit on speed: a suite takes a minute or two, and one that hangs must not take the whole day.
+HANGS_AFTER_S = 1200
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,10 @@ def run_pytest(name: str, python: Path, folders: list[str], extra: list[str]) ->
     report.unlink(missing_ok=True)
     start_s = time.monotonic()
     command = [str(python), "-m", "pytest", "-q", f"--junitxml={report}", *extra, *folders]
-    code = subprocess.run(command, cwd=ROOT, check=False).returncode
+    try:
+        code = subprocess.run(command, cwd=ROOT, check=False, timeout=HANGS_AFTER_S).returncode
+    except subprocess.TimeoutExpired:
+        return Outcome(name, failed=1, seconds=HANGS_AFTER_S, not_run=f"pytest hung for {HANGS_AFTER_S // 60} minutes")
     seconds = time.monotonic() - start_s
     if code not in (0, 1) or not report.exists():
         return Outcome(name, failed=1, seconds=seconds, not_run=f"pytest ended with code {code}")

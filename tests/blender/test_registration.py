@@ -14,6 +14,7 @@ from animerun_addon.progress import Progress
 def classes():
     """Every class that Blender knows, by name."""
     bases = (bpy.types.Operator, bpy.types.Panel, bpy.types.PropertyGroup, bpy.types.AddonPreferences, bpy.types.Menu)
+    bases += (bpy.types.RenderEngine,)
     names = set(dir(bpy.types))
     for base in bases:
         names |= {cls.__name__ for cls in all_subclasses(base) if cls.is_registered}
