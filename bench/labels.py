@@ -129,10 +129,20 @@ def pair_labels(here: Snapshot, surface: Surface, there: Snapshot, there_surface
 
 def frame_labels(snapshot: Snapshot, surface: Surface) -> None:
     """What needs no other frame."""
+    frame_fields(snapshot, surface)
+    frame_udp(snapshot, surface)
+
+
+def frame_fields(snapshot: Snapshot, surface: Surface) -> None:
+    """The labels that are looked up rather than computed."""
     fields.depth(surface)
     fields.normals(surface)
     fields.object_ids(snapshot, surface)
     fields.material_ids(snapshot, surface)
+
+
+def frame_udp(snapshot: Snapshot, surface: Surface) -> None:
+    """Any scale and offset cost the same."""
     fields.udp(snapshot, surface, np.full(3, 0.1), np.full(3, 0.5))
 
 
@@ -154,26 +164,17 @@ def stages(scene: bpy.types.Scene) -> dict[str, float]:
     here, there = snapshots[1], snapshots[2]
     surface, there_surface = surface_points(here, ids[1]), surface_points(there, ids[2])
     landed = landing(here, surface, there)
-    udp_scale, udp_offset = np.full(3, 0.1), np.full(3, 0.5)
     parts: dict[str, Callable[[], Any]] = {
         "ids drawn, ms": lambda: visible_triangles(here),
         "surface points, ms": lambda: surface_points(here, ids[1]),
         "flow one way, ms": lambda: flow(here, surface, there),
         "exact occlusion one way, ms": lambda: exact_occlusion(here, surface, there, there_surface, landed),
-        "UDP, ms": lambda: fields.udp(here, surface, udp_scale, udp_offset),
+        "UDP, ms": lambda: frame_udp(here, surface),
         "depth, normals, ids, ms": lambda: frame_fields(here, surface),
     }
     figures = {name: 1000 * median_seconds(run) for name, run in parts.items()}
     figures["evaluation and snapshot, ms"] = 1000 * median_seconds(lambda: read_all(scene)) / len(FRAMES)
     return figures
-
-
-def frame_fields(snapshot: Snapshot, surface: Surface) -> None:
-    """The labels that are looked up rather than computed."""
-    fields.depth(surface)
-    fields.normals(surface)
-    fields.object_ids(snapshot, surface)
-    fields.material_ids(snapshot, surface)
 
 
 def median_seconds(run: Callable[[], Any]) -> float:
