@@ -35,3 +35,18 @@ class AnimeRunSettings(bpy.types.PropertyGroup):
         min=0,
         max=1_048_574,
     )
+    id_backend: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Drawn By",
+        description="What finds out which surface is seen at each pixel, which all labels are made from",
+        items=(
+            ("AUTO", "Automatic", "The graphics card where Blender can use one, otherwise software"),
+            ("GPU", "GPU", "The graphics card: fastest with many triangles. Without one, rendering ends with an error"),
+            (
+                "NUMPY",
+                "Software (numpy)",
+                "The processor alone: slower, the same on every machine. "
+                "On edges, about one pixel in ten thousand is another one than with the graphics card",
+            ),
+        ),
+        default="AUTO",
+    )

@@ -9,6 +9,7 @@ import bpy
 
 from . import cli
 from .operators import demo, jobs, render
+from .panels import labels_engine
 from .panels import main as panels
 from .pipeline import runner
 from .preferences import AnimeRunPreferences
@@ -25,6 +26,7 @@ CLASSES = [
     panels.VIEW3D_PT_animerun,
     panels.VIEW3D_PT_animerun_frames,
     LabelsEngine,
+    labels_engine.RENDER_PT_animerun_labels,
 ]
 
 _commands: list[Any] = []

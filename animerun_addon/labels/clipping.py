@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from .chunks import in_chunks
 from .snapshot import Bool, Float64, Int32
 
 # So far from the middle of the image, what sticks out of it is cut off: snapped positions and their products then stay
@@ -21,7 +22,15 @@ GUARD_PX = 2.0**16
 SOUND = 1e100
 BROKEN = np.uint8(128)  # above the bits of all planes
 
+# Cells between pixel centres have 16 bits, and these are none: beyond the far plane, and before the near one.
+MOST_CELLS = 32_000
+BEYOND, BEFORE = np.uint32(0xFFFC_FFFC), np.uint32(0xFFFE_FFFE)
+UNSURE = np.uint32(0x0001_0001)
+# GPUs snap corners to a grid, of 1/16 pixel at the coarsest.
+UNSURE_PX = 1 / 16
+
 Places = npt.NDArray[np.intp]
+UInt32 = npt.NDArray[np.uint32]
 Plane = tuple[float, float, float, float]
 
 
@@ -38,9 +47,59 @@ class Pieces:
 
 def clip_positions(clip_from_world: Float64, positions: Float64) -> Float64:
     """World positions (V, 3) in clip space, (4, V). No matmul: BLAS threads can slow small ones down 50 times."""
-    x, y, z = np.ascontiguousarray(positions.T)
-    with np.errstate(invalid="ignore", over="ignore"):  # broken positions: pieces_in_view leaves them out
-        return np.stack([row[0] * x + row[1] * y + row[2] * z + row[3] for row in clip_from_world])
+    clip = np.empty((4, len(positions)))
+
+    def work(part: slice) -> None:
+        x, y, z = np.ascontiguousarray(positions[part].T)
+        with np.errstate(invalid="ignore", over="ignore"):  # broken positions: pieces_in_view leaves them out
+            for axis, row in enumerate(clip_from_world):
+                clip[axis, part] = row[0] * x + row[1] * y + row[2] * z + row[3]
+
+    in_chunks(len(positions), work)
+    return clip
+
+
+def rows_to_draw(clip: Float64, triangles: Int32, width_px: int, height_px: int) -> Places:
+    """The rows, ascending, of triangles (T, 3) between clip positions (4, V) that can cover a pixel centre.
+
+    Of a fine mesh most lie between the centres, and of a large one most beside the image: they need not be drawn.
+    """
+    if max(width_px, height_px) > MOST_CELLS:
+        return np.arange(len(triangles))
+    cells = np.empty(clip.shape[1], np.uint32)
+    can_cover = np.empty(len(triangles), np.bool_)
+
+    def find_cells(part: slice) -> None:
+        x, y, z, w = clip[:, part]
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            per_w = 0.5 / w
+            column, row = _cell(x * per_w + 0.5, width_px), _cell(y * per_w + 0.5, height_px)
+            cell = column | row << np.uint32(16)
+            cell[z > w] = BEYOND
+            cell[~(z >= -w)] = BEFORE
+        cells[part] = cell
+
+    def compare_corners(part: slice) -> None:
+        first, second, third = np.take(cells, triangles[part].T)
+        # Its fields are 0 where all three corners are in one column, or row, and the first is sure to be.
+        difference = (first ^ second) | (first ^ third) | (first & UNSURE)
+        can_cover[part] = ((difference & np.uint32(0xFFFF)) != 0) & (difference > np.uint32(0xFFFF))
+
+    in_chunks(len(cells), find_cells)
+    in_chunks(len(triangles), compare_corners)
+    return np.flatnonzero(can_cover)
+
+
+def _cell(share: Float64, size_px: int) -> UInt32:
+    """Between which pixel centres positions (N,) in 0..1 across the image are: the cell's number, times 2.
+
+    One more where a centre is so near that a rasteriser's grid may have it on the other side. Outside of the image
+    everything is in the first or the last cell; so is what is not a number.
+    """
+    place = np.fmax(np.fmin(share * size_px - 0.5, size_px - 0.5), -0.5)
+    cell = np.floor(place + 1)
+    is_unsure = np.abs(place - np.rint(place)) < UNSURE_PX
+    return cell.astype(np.uint32) << np.uint32(1) | is_unsure
 
 
 def pieces_in_view(clip: Float64, triangles: Int32, width_px: int, height_px: int) -> Pieces:

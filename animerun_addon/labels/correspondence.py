@@ -1,45 +1,45 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the vertices of one snapshot are at another frame, and which cannot be followed there, and why."""
+"""Where the vertices of one snapshot are in another one's picture, and which cannot be followed there, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
+from .projection import on_image
 from .snapshot import Bool, Float64, Instance, Snapshot
 
 
 @dataclass(frozen=True)
 class Correspondence:
-    """The vertices of a snapshot at another frame."""
+    """The I instances of a snapshot in another one's picture."""
 
-    positions: Float64  # (V, 3), world; the snapshot's own where not known
-    known: Bool  # (V,)
+    followed: Bool  # (I,)
+    shifts: npt.NDArray[np.intp]  # (I,), where followed: the snapshot's vertex n is vertex n + shift of ...
+    image_vertices: Float64  # (4, >= V of the other), as Snapshot.image_vertices; NaN where the place is not known
     lost: Mapping[int, str]  # place in snapshot.instances: why its vertices are not matched one by one
 
 
-def positions_at(snapshot: Snapshot, other: Snapshot) -> Correspondence:
+def correspondence(snapshot: Snapshot, other: Snapshot) -> Correspondence:
     """Follow each instance by its key; where vertices cannot be matched, by its velocities if it has any."""
-    positions = np.array(snapshot.positions, dtype=np.float64)
-    known = np.zeros(len(positions), dtype=np.bool_)
+    count = len(snapshot.instances)
+    followed, shifts = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.intp)
     at_other = {instance.key: instance for instance in other.instances}
     lost: dict[int, str] = {}
-    matched: list[tuple[Instance, Instance]] = []
     for place, instance in enumerate(snapshot.instances):
         partner = at_other.get(instance.key)
         reason = _why_lost(instance, partner, other.frame)
-        if reason is None and partner is not None:
-            matched.append((instance, partner))
-        elif reason is not None:
+        if reason is not None:
             lost[place] = reason
-    for here, there in _runs(matched):
-        positions[here] = other.positions[there]
-        known[here] = True
-    if snapshot.velocities is not None:
-        _follow_velocities(snapshot, other.frame, lost, positions, known)
-    return Correspondence(positions, known, lost)
+        elif partner is not None:
+            followed[place], shifts[place] = True, partner.first_vertex - instance.first_vertex
+    image_vertices = other.image_vertices
+    if snapshot.velocities is not None and lost:
+        image_vertices = _with_velocities(snapshot, other, lost, followed, shifts)
+    return Correspondence(followed, shifts, image_vertices, lost)
 
 
 def reasons_by_object(snapshot: Snapshot, lost: Mapping[int, str], places: Iterable[int]) -> dict[str, str]:
@@ -63,27 +63,34 @@ def _why_lost(instance: Instance, partner: Instance | None, frame: float) -> str
     return None
 
 
-def _runs(matched: list[tuple[Instance, Instance]]) -> Iterator[tuple[slice, slice]]:
-    """Slices of both snapshots' vertices, as long as their instances stand in the same order."""
-    if not matched:
-        return
-    rows = np.array([(here.first_vertex, there.first_vertex, here.vertex_count) for here, there in matched])
-    first, first_there, count = rows.T
-    breaks = (first[1:] != (first + count)[:-1]) | (first_there[1:] != (first_there + count)[:-1])
-    starts = np.concatenate(([0], np.flatnonzero(breaks) + 1))
-    lengths = np.add.reduceat(count, starts)
-    for here, there, length in zip(first[starts], first_there[starts], lengths, strict=True):
-        yield slice(here, here + length), slice(there, there + length)
-
-
-def _follow_velocities(
-    snapshot: Snapshot, frame: float, lost: Mapping[int, str], positions: Float64, known: Bool
-) -> None:
+def _with_velocities(
+    snapshot: Snapshot, other: Snapshot, lost: Mapping[int, str], followed: Bool, shifts: npt.NDArray[np.intp]
+) -> Float64:
+    """The other's vertices in its picture, and after them those of lost instances that have velocities."""
     assert snapshot.velocities is not None
+    place_there = {instance.key: place for place, instance in enumerate(other.instances)}
+    pieces = [other.image_vertices]
+    end = len(other.positions)
     for place in lost:
         rows = snapshot.instances[place].vertices
         velocities = snapshot.velocities[rows].astype(np.float64)
-        has_velocity = np.isfinite(velocities).all(axis=1)
-        moved = positions[rows] + velocities * (frame - snapshot.frame)
-        positions[rows] = np.where(has_velocity[:, None], moved, positions[rows])
-        known[rows] = has_velocity
+        if np.isfinite(velocities).any():
+            moved = snapshot.positions[rows] + velocities * (other.frame - snapshot.frame)
+            moved = _carried_along(moved, snapshot, place, other, place_there.get(snapshot.instances[place].key))
+            pieces.append(on_image(other.camera, moved))
+            followed[place], shifts[place] = True, end - rows.start
+            end += len(moved)
+    return np.concatenate(pieces, axis=1)
+
+
+def _carried_along(
+    points: Float64, snapshot: Snapshot, place: int, other: Snapshot, place_there: int | None
+) -> Float64:
+    """Points (N, 3) of an instance that moves as a whole too, as far as it is known how it stands at both frames."""
+    if snapshot.placements is None or other.placements is None or place_there is None:
+        return points
+    here, there = snapshot.placements[place], other.placements[place_there]
+    if np.array_equal(here, there) or np.linalg.det(here[:, :3]) == 0:
+        return points
+    local = np.linalg.solve(here[:, :3], (points - here[:, 3]).T)
+    return (there[:, :3] @ local).T + there[:, 3]

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from .chunks import in_chunks
-from .projection import on_image
-from .snapshot import Bool, Camera, Float64, Int32, Snapshot
-from .surface import determinants, edges_of, seen_from_behind
+from .projection import nearness
+from .snapshot import Bool, Float64, Int32, Snapshot
+from .surface import Places, determinants, edges_of, nearness_planes, seen_from_behind
 
-Places = npt.NDArray[np.intp]
+_Real = TypeVar("_Real", np.float32, np.float64)
 
 # Nothing nearer by less than this share of the depth hides a point: rounding, and faces that lie on each other.
 DEPTH_TOLERANCE = 1e-5
 # How far outside of a triangle (in barycentrics) still is on its edge, so that no ray slips between two triangles.
 _EDGE = 1e-9
-# What rounding to float32 may move a bounding box by.
-_BOX_MARGIN_PX = 0.01
 _PAIRS_AT_ONCE = 1 << 17
+_BLOCK_PX = 8
 # A cut-out is there from this alpha on.
 _OPAQUE = 0.5
 
@@ -36,32 +36,16 @@ class PicturePoints:
 
     x_px: Float64
     y_px: Float64
-    nearness: Float64  # see nearness()
+    nearness: Float64  # see projection.nearness
     in_front: Bool  # of a surface that is drawn over the rest
 
     def __getitem__(self, rows: Places) -> PicturePoints:
         return PicturePoints(self.x_px[rows], self.y_px[rows], self.nearness[rows], self.in_front[rows])
 
 
-def nearness(camera: Camera, depth_m: Float64) -> Float64:
-    """A number that grows towards the camera and is linear in the picture on a plane: 1 / depth, or -depth."""
-    if camera.is_orthographic:
-        # Any finite number that is farther than all things will do for what is infinitely far.
-        return np.maximum(-depth_m, -1e30)
-    return 1.0 / depth_m
-
-
-def nearness_planes(camera: Camera, image_corners: Float64, edges: Float64) -> Float64:
-    """(K, 3): times (x_px, y_px, 1), the nearness of triangles' planes; not finite where they are seen edge-on."""
-    weights = -image_corners[:, :, 3] if camera.is_orthographic else np.ones(image_corners.shape[:2])
-    total = sum(weights[:, corner, None] * edges[:, 3 * corner : 3 * corner + 3] for corner in range(3))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(total / np.abs(determinants(image_corners, edges))[:, None])
-
-
-def hiding_nearness(of_points: Float64) -> Float64:
+def hiding_nearness(of_points: npt.NDArray[_Real]) -> npt.NDArray[_Real]:
     """What is nearer than this hides points of this nearness."""
-    return np.asarray(of_points + DEPTH_TOLERANCE * np.abs(of_points))
+    return np.abs(of_points) * DEPTH_TOLERANCE + of_points
 
 
 def covered(snapshot: Snapshot, points: PicturePoints) -> Bool:
@@ -75,27 +59,28 @@ def covered(snapshot: Snapshot, points: PicturePoints) -> Bool:
         return result
     camera = snapshot.camera
     width, height = camera.width_px, camera.height_px
-    cells = np.minimum(points.y_px.astype(np.intp), height - 1) * width + np.minimum(
-        points.x_px.astype(np.intp), width - 1
-    )
-    order = np.argsort(cells, kind="stable")
-    counts = np.bincount(cells, minlength=width * height)
-    vertices = on_image(camera, snapshot.positions)
-    triangles, boxes = _near_points(snapshot, vertices, counts.reshape(height, width))
-    image_corners = vertices[snapshot.triangles[triangles]]
-    drawn = ~(snapshot.culls_back[triangles] & seen_from_behind(image_corners))
-    triangles, boxes, image_corners = triangles[drawn], boxes[:, drawn], image_corners[drawn]
+    row = np.minimum(points.y_px.astype(np.intp), height - 1)
+    column = np.minimum(points.x_px.astype(np.intp), width - 1)
+    cells = row * width + column
+    order = np.argsort(cells)
+    triangles = _near_points(snapshot.boxes_px, row // _BLOCK_PX, column // _BLOCK_PX)
+    image_corners = np.take(snapshot.image_vertices, snapshot.triangles[triangles].T, axis=1)
     edges = edges_of(image_corners)
-    planes = nearness_planes(camera, image_corners, edges)
+    determinant = determinants(image_corners, edges)
+    drawn = ~(snapshot.culls_back[triangles] & seen_from_behind(camera, determinant))
+    triangles, determinant = triangles[drawn], determinant[drawn]
+    image_corners, edges = image_corners[:, :, drawn], edges[:, :, drawn]
+    edges *= np.where(determinant < 0.0, -1.0, 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        planes = nearness_planes(camera, edges, image_corners[3]) / np.abs(determinant)
     nearest, farthest = nearness(camera, np.array((camera.clip_start_m, camera.clip_end_m)))
     hiding = hiding_nearness(points.nearness)
-    for faces, hit in _pairs(boxes, counts, width):
+    for faces, hit in _pairs(snapshot.boxes_px[:, triangles].astype(np.intp), cells[order], width):
         at = order[hit]
         x, y = points.x_px[at], points.y_px[at]
-        shares = _shares(edges[faces], x, y)
-        rows = planes[faces]
+        shares = _at(edges[:, :, faces], x, y)
         with np.errstate(invalid="ignore"):  # planes seen edge-on
-            near = rows[:, 0] * x + rows[:, 1] * y + rows[:, 2]
+            near = _at(planes[:, faces], x, y)
         in_front = snapshot.in_front[triangles[faces]]
         hides = np.where(in_front == points.in_front[at], near > hiding[at], in_front)
         inside = (shares.min(axis=0) >= -_EDGE * shares.sum(axis=0)) & (shares.sum(axis=0) > 0.0)
@@ -105,50 +90,34 @@ def covered(snapshot: Snapshot, points: PicturePoints) -> Bool:
     return result
 
 
-def _near_points(
-    snapshot: Snapshot, vertices: Float64, counts: npt.NDArray[np.intp]
-) -> tuple[Places, npt.NDArray[np.intp]]:
-    """Triangles whose boxes hold at least one point, and the boxes (4, S): first column, end, first row, end."""
-    height, width = counts.shape
-    sums = np.zeros((height + 1, width + 1), dtype=np.int32)
-    sums[1:, 1:] = counts
-    # Sums along rows are several times faster than along columns: turn the picture in between.
-    sums = np.ascontiguousarray(sums.cumsum(axis=1, dtype=np.int32).T).cumsum(axis=1, dtype=np.int32)
-    # A corner behind the camera has no place: NaN, so that its triangle's box becomes the whole picture.
-    scale = 1.0 / np.where(vertices[:, 2] > 0.0, vertices[:, 2], np.nan)
-    x_px, y_px = ((vertices[:, axis] * scale).astype(np.float32) for axis in range(2))
-    boxes = np.empty((4, len(snapshot.triangles)), dtype=np.int32)
-    holds_points = np.empty(len(snapshot.triangles), dtype=np.bool_)
+def _near_points(boxes: Int32, block_row: Places, block_column: Places) -> Places:
+    """Triangles whose boxes (4, T) touch a block of pixels that holds at least one of the points (P,)."""
+    columns = int(block_column.max()) + 2
+    sums = np.zeros((int(block_row.max()) + 2, columns), dtype=np.int32)
+    sums[block_row + 1, block_column + 1] = 1
+    sums = sums.cumsum(axis=0, dtype=np.int32).cumsum(axis=1, dtype=np.int32)
+    last_row, last_column = (size - 1 for size in sums.shape)
+    sums = sums.reshape(-1)
+    near_point = np.empty(boxes.shape[1], dtype=np.bool_)
 
     def work(part: slice) -> None:
-        corners = snapshot.triangles[part].T
-        boxes[:2, part] = _box(x_px, corners, width)
-        boxes[2:, part] = _box(y_px, corners, height)
         left, right, top, bottom = boxes[:, part]
-        holds_points[part] = sums[right, bottom] - sums[right, top] > sums[left, bottom] - sums[left, top]
+        left, right = np.minimum(left // _BLOCK_PX, last_column), np.minimum((right - 1) // _BLOCK_PX + 1, last_column)
+        top, bottom = (np.minimum(row, last_row) * columns for row in (top // _BLOCK_PX, (bottom - 1) // _BLOCK_PX + 1))
+        near_point[part] = sums[bottom + right] - sums[bottom + left] > sums[top + right] - sums[top + left]
 
-    in_chunks(len(snapshot.triangles), work)
-    chosen = np.flatnonzero(holds_points)
-    return chosen, boxes[:, chosen].astype(np.intp)
-
-
-def _box(px: npt.NDArray[np.float32], corners: Int32, size: int) -> npt.NDArray[np.float32]:
-    """(2, T): first pixel and the one after the last, of triangles (3, T) along one axis of the picture."""
-    a, b, c = px[corners]
-    low = np.nan_to_num(np.minimum(np.minimum(a, b), c) - _BOX_MARGIN_PX, nan=0.0)
-    high = np.nan_to_num(np.maximum(np.maximum(a, b), c) + _BOX_MARGIN_PX, nan=float(size))
-    return np.stack((np.floor(np.clip(low, 0, size)), np.ceil(np.clip(high, 0, size))))
+    in_chunks(boxes.shape[1], work)
+    return np.flatnonzero(near_point)
 
 
-def _pairs(boxes: npt.NDArray[np.intp], counts: npt.NDArray[np.intp], width: int) -> Iterator[tuple[Places, Places]]:
-    """Places in boxes (4, S), and of points sorted by their cells, that lie in each: some pairs at a time."""
-    first_point = np.concatenate(([0], np.cumsum(counts)))
+def _pairs(boxes: Places, cells: Places, width: int) -> Iterator[tuple[Places, Places]]:
+    """Places in boxes (4, S), and of points with ascending cells (P,), that lie in each: some pairs at a time."""
     left, right, top, bottom = boxes
     # In the sorted points, those in one row of a box are one run.
     faces, row = _expanded(bottom - top)
-    cells = (top[faces] + row) * width
-    starts = first_point[cells + left[faces]]
-    lengths = first_point[cells + right[faces]] - starts
+    row_start = (top[faces] + row) * width
+    starts = np.searchsorted(cells, row_start + left[faces])
+    lengths = np.searchsorted(cells, row_start + right[faces]) - starts
     filled = np.flatnonzero(lengths)
     faces, starts, lengths = faces[filled], starts[filled], lengths[filled]
     groups = np.cumsum(lengths) // _PAIRS_AT_ONCE
@@ -163,9 +132,9 @@ def _expanded(counts: npt.NDArray[np.intp]) -> tuple[Places, Places]:
     return rows, np.arange(len(rows)) - (np.cumsum(counts) - counts)[rows]
 
 
-def _shares(edges: Float64, x: Float64, y: Float64) -> Float64:
-    """(3, n): barycentrics of image points up to a positive factor, from edges (n, 9)."""
-    return np.stack([edges[:, at] * x + edges[:, at + 1] * y + edges[:, at + 2] for at in (0, 3, 6)])
+def _at(terms: Float64, x: Float64, y: Float64) -> Float64:
+    """(..., n) at image points, from what is (3, ..., n) times 1, x and y."""
+    return np.asarray(terms[0] + terms[1] * x + terms[2] * y)
 
 
 def _is_opaque(snapshot: Snapshot, triangles: Places, shares: Float64) -> Bool:

@@ -17,20 +17,17 @@ thin that all four miss them), and what lies nearer before a surface than 1e-5 o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TypeVar
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from .chunks import in_chunks
-from .cover import PicturePoints, covered, hiding_nearness, nearness, nearness_planes
+from .chunks import in_rows
+from .cover import PicturePoints, covered, hiding_nearness
 from .motion import Flow, Landing, landing
-from .projection import pixel_centres
-from .snapshot import Bool, Float64, Snapshot
-from .surface import Surface, edges_of, seen_from_behind
-
-_Value = TypeVar("_Value", np.float64, np.bool_)
+from .projection import nearness
+from .snapshot import Bool, Float32, Int32, Snapshot
+from .surface import Places, Surface, pixel_centres
 
 # The data set's rule: forward and backward flow that differ by more do not belong to one another.
 _LARGEST_DISAGREEMENT_PX = 0.5
@@ -40,38 +37,47 @@ _LEAST_KNOWN_SHARE = 0.5
 _BORDER_PX = 1e-3
 
 
+@dataclass(frozen=True)
+class _Square:
+    """The four pixels around landing places (...), all of them in the picture."""
+
+    upper_left: Places  # flat places
+    dx_px: Float32  # from the landing places to their centres
+    dy_px: Float32
+    inside: Bool  # whether the landing places themselves lie in the picture
+    steps: tuple[tuple[int, int, int], ...]  # from upper left to each of the four: in flat places, columns, rows
+
+
 def consistency_occlusion(forward: Flow, backward: Flow) -> Bool:
     """(H, W), the data set's rule: |f + w(b)| > 0.5, the backward flow taken bilinearly at the landing place.
 
     Occluded as well: no valid flow, landing out of the picture, no valid flow (for the most part) there.
     """
-    height, width = forward.valid.shape
-    other_height, other_width = backward.valid.shape
-    flow_px, valid = forward.flow_px.reshape(-1, 2), forward.valid.reshape(-1)
-    back_px, back_valid = backward.flow_px.reshape(-1, 2), backward.valid.reshape(-1)
-    occluded = np.empty(height * width, dtype=np.bool_)
+    back_u, back_v = (np.ascontiguousarray(backward.flow_px[..., axis]).reshape(-1) for axis in (0, 1))
+    back_weights = None if backward.valid.all() else backward.valid.reshape(-1).astype(np.float32)
+    occluded = np.empty(forward.valid.shape, dtype=np.bool_)
 
-    def work(part: slice) -> None:
-        u, v = flow_px[part].T.astype(np.float64)
-        x, y = pixel_centres(np.arange(part.start, part.stop), width)
-        x, y = x + u, y + v
-        visible = _in_picture(x, y, other_width, other_height) & valid[part]
-        known, back_u, back_v = np.zeros((3, len(x)))
+    def work(rows: slice) -> None:
+        square = _around(forward.flow_px[rows], *_rows_and_columns(rows, occluded.shape), backward.valid.shape)
+        at = square.upper_left
         # Beyond the outermost centres the border goes on.
-        x, y = np.clip(x, 0.5, other_width - 0.5), np.clip(y, 0.5, other_height - 0.5)
-        for at, dx, dy in _around(x, y, other_width, other_height):
-            weight = (1.0 - np.abs(dx)) * (1.0 - np.abs(dy)) * back_valid[at]
+        dx, dy = np.clip(square.dx_px, -1.0, 0.0), np.clip(square.dy_px, -1.0, 0.0)
+        known, u, v = np.zeros((3, *dx.shape), dtype=np.float32)
+        for step, right, below in square.steps:
+            weight = (1.0 - np.abs(dx + right)) * (1.0 - np.abs(dy + below))
+            if back_weights is not None:
+                weight *= back_weights[step:][at]
             known += weight
-            back = back_px[at]
-            back_u += weight * back[:, 0]
-            back_v += weight * back[:, 1]
+            u += weight * back_u[step:][at]
+            v += weight * back_v[step:][at]
         enough = known >= _LEAST_KNOWN_SHARE
-        share = np.where(enough, known, 1.0)
-        apart = np.hypot(u + back_u / share, v + back_v / share)
-        occluded[part] = ~(visible & enough & (apart <= _LARGEST_DISAGREEMENT_PX))
+        share = np.where(enough, known, np.float32(1.0))
+        apart = np.hypot(forward.flow_px[rows, :, 0] + u / share, forward.flow_px[rows, :, 1] + v / share)
+        visible = forward.valid[rows] & square.inside & enough & (apart <= _LARGEST_DISAGREEMENT_PX)
+        occluded[rows] = ~visible
 
-    in_chunks(height * width, work)
-    return occluded.reshape(height, width)
+    in_rows(occluded.shape, work)
+    return occluded
 
 
 def exact_occlusion(
@@ -83,94 +89,117 @@ def exact_occlusion(
     Background is hidden by any surface. Give `landed` (motion.landing) if it is there already.
     """
     landed = landed or landing(snapshot, surface, other)
-    visible = _in_view(snapshot, surface, other, landed)
-    pixels = np.flatnonzero(visible)
-    place = surface.place_image()[pixels]
-    in_front = _with_background(snapshot.in_front[surface.triangles], False)[place]
-    near = nearness(other.camera, landed.depth_m[pixels])
-    points = PicturePoints(landed.x_px[pixels], landed.y_px[pixels], near, in_front)
-    gradients = _gradients(other, landed.image_corners)
-    votes, in_doubt = _votes_against(other, other_surface, points, gradients, place)
+    visible, suspects = _first_look(surface, other, other_surface, landed)
+    points = _points(snapshot, surface, landed, suspects)
+    votes, in_doubt = _votes_against(surface, other, other_surface, landed, suspects, points)
     hidden = votes == 4
     doubtful = np.flatnonzero(in_doubt | ((votes > 0) & ~hidden))
     hidden[doubtful] = covered(other, points[doubtful])
-    visible[pixels] = ~hidden
-    return ~visible.reshape(surface.height_px, surface.width_px)
+    visible.reshape(-1)[suspects[hidden]] = False
+    return ~visible
 
 
-def _in_picture(x_px: Float64, y_px: Float64, width_px: int, height_px: int) -> Bool:
-    inside: Bool = (x_px >= -_BORDER_PX) & (x_px <= width_px + _BORDER_PX)
-    return inside & (y_px >= -_BORDER_PX) & (y_px <= height_px + _BORDER_PX)
+def _first_look(surface: Surface, other: Snapshot, other_surface: Surface, landed: Landing) -> tuple[Bool, Places]:
+    """What lands in view (H, W), and flat places of those of it that at least one pixel may speak against."""
+    camera, shape = other.camera, surface.facets.shape
+    nearest, farthest, infinite = nearness(camera, np.array((camera.clip_start_m, camera.clip_end_m, np.inf))).tolist()
+    some_face_away = bool(landed.faces_away.any())
+    seen_near = _seen_nearness(other, other_surface).reshape(-1)
+    visible, suspicious = np.empty((2, *shape), dtype=np.bool_)
+
+    def work(rows: slice) -> None:
+        at, near = surface.facets[rows], landed.nearness[rows]
+        square = _around(landed.flow.flow_px[rows], *_rows_and_columns(rows, shape), other_surface.facets.shape)
+        seen = landed.flow.valid[rows] & square.inside & (near <= nearest) & ((near >= farthest) | (near <= infinite))
+        if some_face_away:
+            seen &= ~landed.faces_away[at]
+        to_right, to_below = (slope[at] for slope in landed.slopes)
+        with np.errstate(invalid="ignore", over="ignore"):  # planes seen edge-on
+            own = hiding_nearness(near) + to_right * square.dx_px + to_below * square.dy_px
+            passed = np.ones(at.shape, dtype=np.bool_)
+            for step, right, below in square.steps:
+                plane = own + to_right * right if right else own
+                plane = plane + to_below if below else plane
+                # Not "seen > plane": a plane seen edge-on is NaN and must not end the matter.
+                passed &= seen_near[step:][square.upper_left] <= plane
+        visible[rows] = seen
+        suspicious[rows] = seen & ~passed
+
+    in_rows(shape, work)
+    return visible, np.flatnonzero(suspicious)
 
 
-def _in_view(snapshot: Snapshot, surface: Surface, other: Snapshot, landed: Landing) -> Bool:
-    """(H·W,): followed, in the other picture and clip range, and not culled there."""
-    camera = other.camera
-    seen = landed.valid & _in_picture(landed.x_px, landed.y_px, camera.width_px, camera.height_px)
-    depth = landed.depth_m
-    seen &= np.isinf(depth) | ((depth >= camera.clip_start_m) & (depth <= camera.clip_end_m))
-    culled = snapshot.culls_back[surface.triangles] & seen_from_behind(landed.image_corners)
-    if culled.any():
-        seen[surface.pixels[culled[surface.places]]] = False
-    return seen
+def _seen_nearness(other: Snapshot, other_surface: Surface) -> Float32:
+    """(H, W), of what the other picture sees; infinite where that may hide points whatever their depth."""
+    hides_all = np.zeros(other_surface.facets.shape, dtype=np.bool_)
+    if other.in_front.any():
+        hides_all |= _by_facet(other.in_front, other_surface)[other_surface.facets]
+    if other.holds_out.any():
+        hides_all |= other_surface.facets < 0
+    return np.where(hides_all, np.float32(np.inf), other_surface.nearness)
+
+
+def _points(snapshot: Snapshot, surface: Surface, landed: Landing, pixels: Places) -> PicturePoints:
+    """Where the surface points of pixels (P,) land."""
+    x, y = pixel_centres(pixels, surface.width_px)
+    u, v = landed.flow.flow_px.reshape(-1, 2)[pixels].T
+    in_front = _by_facet(snapshot.in_front, surface)[surface.facets.reshape(-1)[pixels]]
+    return PicturePoints(x + u, y + v, landed.nearness.reshape(-1)[pixels].astype(np.float64), in_front)
 
 
 def _votes_against(
-    other: Snapshot, other_surface: Surface, points: PicturePoints, gradients: Float64, place: npt.NDArray[np.intp]
+    surface: Surface, other: Snapshot, other_surface: Surface, landed: Landing, pixels: Places, points: PicturePoints
 ) -> tuple[npt.NDArray[np.int8], Bool]:
-    """(P,) how many of the four pixels around each point say that it is hidden, and where they may be wrong.
-
-    Gradients are those of the points' own planes' nearness in the other picture, `place` (P,) the points' rows of it.
-    """
-    width, height = other_surface.width_px, other_surface.height_px
-    seen_place = other_surface.place_image()
-    seen_near = nearness(other.camera, other_surface.image(other_surface.depth_m, np.inf)).reshape(-1)
-    seen_rank = _with_background(other.in_front[other_surface.triangles], False)
-    seen_gradients = _gradients(other, other_surface.image_corners)
+    """Of pixels (P,): how many of the four around their points speak against these, and where they may be wrong."""
+    row, column = np.divmod(pixels.astype(np.int32), np.int32(surface.width_px))
+    square = _around(landed.flow.flow_px.reshape(-1, 2)[pixels], row, column, other_surface.facets.shape)
+    hiding = hiding_nearness(points.nearness)
+    to_right, to_below = landed.slopes[:, surface.facets.reshape(-1)[pixels]]
+    ranks = _by_facet(other.in_front, other_surface)
     has_holdouts = bool(other.holds_out.any())
-    has_ranks = bool(other.in_front.any() or points.in_front.any())
-    votes = np.zeros(len(points.x_px), dtype=np.int8)
-    in_doubt = np.zeros(len(points.x_px), dtype=np.bool_)
-
-    def work(part: slice) -> None:
-        x, y, rank = points.x_px[part], points.y_px[part], points.in_front[part]
-        hiding = hiding_nearness(points.nearness[part])
-        slope = np.take(gradients, place[part], axis=0)
-        for at, dx, dy in _around(x, y, width, height):
-            # Not "seen > plane": a plane seen edge-on is NaN and must not end the matter.
-            suspicious = ~(seen_near[at] <= hiding + slope[:, 0] * dx + slope[:, 1] * dy)
-            if has_ranks:
-                suspicious |= seen_rank[seen_place[at]] != rank
-            if has_holdouts:
-                in_doubt[part] |= seen_place[at] < 0
-            rows = np.flatnonzero(suspicious)
-            seen = at[rows]
-            back = seen_gradients[seen_place[seen]]
-            against = seen_near[seen] - back[:, 0] * dx[rows] - back[:, 1] * dy[rows] > hiding[rows]
-            if has_ranks:
-                ranks = seen_rank[seen_place[seen]]
-                against = np.where(ranks == rank[rows], against, ranks)
-            votes[part][rows] += against
-
-    in_chunks(len(points.x_px), work)
+    votes, in_doubt = np.zeros(len(pixels), dtype=np.int8), np.zeros(len(pixels), dtype=np.bool_)
+    for step, right, below in square.steps:
+        dx, dy = square.dx_px + right, square.dy_px + below
+        seen = other_surface.facets.reshape(-1)[square.upper_left + step]
+        near = other_surface.nearness.reshape(-1)[square.upper_left + step]
+        with np.errstate(invalid="ignore", over="ignore"):
+            # Not "near > plane": a plane seen edge-on is NaN and must not end the matter.
+            against = ~(near <= hiding + to_right * dx + to_below * dy)
+        against &= near - other_surface.planes[1][seen] * dx - other_surface.planes[2][seen] * dy > hiding
+        votes += np.where(ranks[seen] == points.in_front, against, ranks[seen])
+        if has_holdouts:
+            in_doubt |= seen < 0
     return votes, in_doubt
 
 
-def _around(x: Float64, y: Float64, width: int, height: int) -> Iterator[tuple[npt.NDArray[np.intp], Float64, Float64]]:
-    """The four pixels around image points (n,), in turn: their flat places, and how far their centres are from it."""
-    left = np.clip((x - 0.5).astype(np.intp), 0, max(width - 2, 0))
-    top = np.clip((y - 0.5).astype(np.intp), 0, max(height - 2, 0))
-    dx, dy, corner = left + 0.5 - x, top + 0.5 - y, top * width + left
+def _by_facet(flags: Bool, surface: Surface) -> Bool:
+    """(F + 1,), what triangles (T,) are; the background is not."""
+    return np.append(flags[surface.triangles], False)
+
+
+def _rows_and_columns(rows: slice, shape: tuple[int, ...]) -> tuple[Int32, Int32]:
+    """(h, 1) and (W,) of some rows of a picture (H, W)."""
+    return np.arange(rows.start, rows.stop, dtype=np.int32)[:, None], np.arange(shape[1], dtype=np.int32)
+
+
+def _around(flow_px: Float32, row: Int32, column: Int32, shape: tuple[int, ...]) -> _Square:
+    """The pixels in a picture (H', W') around where pixels with a flow (..., 2) land."""
+    height, width = shape
+    left, dx, in_width = _along(flow_px[..., 0], column, width)
+    top, dy, in_height = _along(flow_px[..., 1], row, height)
+    upper_left = (top * np.int32(width) + left).astype(np.intp)
     to_right, to_below = min(width - 1, 1), min(height - 1, 1)
-    for right, below in ((0, 0), (to_right, 0), (0, to_below), (to_right, to_below)):
-        yield corner + (below * width + right), dx + right, dy + below
+    steps = tuple((y * width + x, x, y) for y in (0, to_below) for x in (0, to_right))
+    return _Square(upper_left, dx, dy, in_width & in_height, steps)
 
 
-def _gradients(other: Snapshot, image_corners: Float64) -> Float64:
-    """(K + 1, 2): how the triangles' nearness in the other picture grows a pixel in x and y; background does not."""
-    return _with_background(nearness_planes(other.camera, image_corners, edges_of(image_corners))[:, :2], 0.0)
-
-
-def _with_background(values: npt.NDArray[_Value], background: float) -> npt.NDArray[_Value]:
-    """Values (K, ...) of the seen triangles, and a row for place -1."""
-    return np.concatenate((values, np.full_like(values[:1], background, shape=(1, *values.shape[1:]))))
+def _along(flow_px: Float32, start: Int32, size: int) -> tuple[Int32, Float32, Bool]:
+    """One axis: the first of the two pixels, how far its centre is from the landing place, whether that is inside."""
+    # Never start + flow in float32, for sums that large lose what counts.
+    whole = np.floor(flow_px)
+    pixel = start + whole.astype(np.int32)
+    first = np.minimum(np.maximum(pixel, 0), max(size - 2, 0))
+    offset = (first - pixel).astype(np.float32)
+    offset -= flow_px - whole
+    beyond = 0.5 + _BORDER_PX
+    return first, offset, (offset <= beyond) & (offset >= -beyond - min(size - 1, 1))

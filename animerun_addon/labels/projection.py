@@ -7,17 +7,18 @@ camera. They stay finite for points beside and behind the camera, so nothing her
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import numpy.typing as npt
 
 from .chunks import in_chunks
-from .snapshot import Camera, Float64
 
+if TYPE_CHECKING:  # snapshot.py asks here where its vertices are in the picture
+    from .snapshot import Camera, Float64, Int32
 
-def pixel_centres(pixels: npt.NDArray[np.intp], width_px: int) -> tuple[Float64, Float64]:
-    """x and y (N,) of the centres of the pixels at flat places (N,) of a row-major picture."""
-    y, x = np.divmod(pixels, width_px)
-    return x + 0.5, y + 0.5
+# What rounding may move the end of a box by.
+_BOX_MARGIN_PX = 0.01
 
 
 def image_from_world(camera: Camera) -> Float64:
@@ -28,22 +29,67 @@ def image_from_world(camera: Camera) -> Float64:
 
 
 def transformed(target_from_source: Float64, points: Float64) -> Float64:
-    """Points (N, 3) through a matrix (R, 4): (N, R)."""
-    result = np.empty((len(points), len(target_from_source)))
+    """Points (N, 3) through a matrix (R, 4): (R, N)."""
+    result = np.empty((len(target_from_source), len(points)))
 
     def work(part: slice) -> None:
         # Explicit multiply-adds: BLAS threads can slow such small products fifty-fold.
-        x, y, z = points[part].T
+        x, y, z = np.ascontiguousarray(points[part].T)
         for row, (of_x, of_y, of_z, constant) in enumerate(target_from_source):
-            result[part, row] = x * of_x + y * of_y + z * of_z + constant
+            result[row, part] = x * of_x + y * of_y + z * of_z + constant
 
     in_chunks(len(points), work)
     return result
 
 
 def on_image(camera: Camera, points_m: Float64) -> Float64:
-    """World points (N, 3) as (N, 4): x·w, y·w, w in pixels, and depth in metres along the view axis."""
+    """World points (N, 3) as (4, N): x·w, y·w, w in pixels, and depth in metres along the view axis."""
     return transformed(image_from_world(camera), points_m)
+
+
+def boxes_on_image(camera: Camera, image_vertices: Float64, triangles: Int32) -> Int32:
+    """(4, T): first column, end, first row, end of the pixels that triangles (T, 3) may touch."""
+    count = image_vertices.shape[1]
+    ends = np.empty((4, count), dtype=np.int32)  # of each vertex
+
+    def each_vertex(part: slice) -> None:
+        x, y, w, _ = image_vertices[:, part]
+        before = w > 0.0
+        scale = 1.0 / np.where(before, w, 1.0)
+        for row, (along, size) in enumerate(((x, camera.width_px), (y, camera.height_px))):
+            px = along * scale
+            # A corner behind the camera has no place: the triangle may touch the whole picture.
+            ends[2 * row, part] = np.where(before, np.clip(np.floor(px - _BOX_MARGIN_PX), 0, size), 0)
+            ends[2 * row + 1, part] = np.where(before, np.clip(np.ceil(px + _BOX_MARGIN_PX), 0, size), size)
+
+    in_chunks(count, each_vertex)
+    boxes = np.empty((4, len(triangles)), dtype=np.int32)
+
+    def each_triangle(part: slice) -> None:
+        a, b, c = triangles[part].T.astype(np.intp, order="C")
+        for row in (0, 2):
+            boxes[row, part] = np.minimum(np.minimum(ends[row][a], ends[row][b]), ends[row][c])
+        for row in (1, 3):
+            boxes[row, part] = np.maximum(np.maximum(ends[row][a], ends[row][b]), ends[row][c])
+
+    in_chunks(len(triangles), each_triangle)
+    return boxes
+
+
+def nearness(camera: Camera, depth_m: Float64) -> Float64:
+    """A number that grows towards the camera and is linear in the picture on a plane: 1 / depth, or -depth."""
+    if camera.is_orthographic:
+        # Any finite number that is farther than all things will do for what is infinitely far.
+        return np.maximum(-depth_m, -1e30)
+    return 1.0 / depth_m
+
+
+def depth_from_nearness(camera: Camera, near: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
+    """What `nearness` made a number of."""
+    if camera.is_orthographic:
+        return np.where(near > -1e30, -near, np.inf)
+    with np.errstate(divide="ignore"):
+        return 1.0 / near
 
 
 def camera_rays(camera: Camera, x_px: Float64, y_px: Float64) -> tuple[Float64, Float64]:
@@ -68,4 +114,4 @@ def infinity_from_image(camera: Camera, other: Camera) -> Float64:
 
 def _rotated(matrix: Float64, points: Float64) -> Float64:
     """Points (N, 3) through a matrix (3, 3)."""
-    return transformed(np.column_stack((matrix, np.zeros(3))), points)
+    return transformed(np.column_stack((matrix, np.zeros(3))), points).T

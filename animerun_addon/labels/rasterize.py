@@ -36,22 +36,46 @@ OPAQUE = 0.5
 def rasterize(snapshot: Snapshot) -> Int32:
     """The row of snapshot.triangles seen at each pixel centre, int32 (H, W); NO_SURFACE where there is none."""
     width, height = snapshot.camera.width_px, snapshot.camera.height_px
-    # The bits of a key that hold a triangle's number plus one: 0 is left for pixels that nothing is drawn on.
+    # The bits of a key that hold a triangle's place among them, from 1: 0 is left for pixels that nothing is drawn on.
     id_mask = np.uint64((1 << len(snapshot.triangles).bit_length()) - 1)
     keys = np.zeros(height * width, np.uint64)
+    order, _ = draw_order(snapshot, np.arange(len(snapshot.triangles)))
+    numbers = np.empty(len(order), np.int32)
+    numbers[order] = np.arange(1, len(order) + 1)
     if len(snapshot.triangles):
         clip = clip_positions(snapshot.camera.clip_from_world, snapshot.positions)
         pieces = pieces_in_view(clip, snapshot.triangles, width, height)
         grid = _snapped(pieces.x_px), _snapped(pieces.y_px)
         for start in range(0, len(pieces.triangle_ids), CHUNK):
-            faces = _faces(pieces, slice(start, start + CHUNK), grid, snapshot)
+            faces = _faces(pieces, slice(start, start + CHUNK), grid, snapshot, numbers)
             for chosen, card in _by_cutout(faces, snapshot, clip):
                 for spans in _spans(chosen, width):
                     _draw(spans, card, id_mask, keys, width)
-    ids = (keys & id_mask).astype(np.int32) - np.int32(1)
-    hit = np.flatnonzero(ids >= 0)
-    ids[hit[snapshot.holds_out[ids[hit]]]] = NO_SURFACE
-    return ids.reshape(height, width)
+    return drawn_rows((keys & id_mask).astype(np.int32).reshape(height, width), order, snapshot)
+
+
+def draw_order(snapshot: Snapshot, rows: Places) -> tuple[Places, Int32]:
+    """`rows` of the triangles as they are drawn, each over what is equally near; and (N,) what tells groups apart.
+
+    Solid ones, then cut-outs (which are seen where they lie flush on a solid surface), in-front ones last; of each,
+    those that are culled after those that are not.
+    """
+    groups = snapshot.in_front[rows].astype(np.int32) * (len(snapshot.cutouts) + 1)
+    if snapshot.cutout_ids is not None:
+        groups += snapshot.cutout_ids[rows] + 1
+    groups = 2 * groups + snapshot.culls_back[rows]
+    if not np.any(groups[1:] < groups[:-1]):
+        return rows, groups
+    by_group = np.argsort(groups, kind="stable")
+    return rows[by_group], groups[by_group]
+
+
+def drawn_rows(numbers: Int32, order: Places, snapshot: Snapshot) -> Int32:
+    """From places in the order of drawing, counted from 1, to rows of `triangles`; what holds out is no surface."""
+    rows = np.empty(len(order) + 1, np.int32)
+    rows[0] = NO_SURFACE
+    rows[1:] = np.where(snapshot.holds_out[order], NO_SURFACE, order)
+    return rows[numbers]
 
 
 @dataclass(frozen=True)
@@ -100,7 +124,7 @@ def _snapped(image_px: Float64) -> Int32:
     return np.rint(image_px * SUBPIXELS).astype(np.int32)
 
 
-def _faces(pieces: Pieces, chunk: slice, grid: tuple[Int32, Int32], snapshot: Snapshot) -> _Faces:
+def _faces(pieces: Pieces, chunk: slice, grid: tuple[Int32, Int32], snapshot: Snapshot, numbers: Int32) -> _Faces:
     """What of a chunk of the pieces, with their points x and y on the grid, is to be drawn."""
     corners, triangle_ids = pieces.corners[:, chunk], pieces.triangle_ids[chunk]
     x, y = grid[0][corners], grid[1][corners]
@@ -115,8 +139,9 @@ def _faces(pieces: Pieces, chunk: slice, grid: tuple[Int32, Int32], snapshot: Sn
     # Facing by the snapped corners: a mesh then stays closed where its faces turn away from the camera.
     area, area_px = _doubled_area(x_wide, y_wide), _doubled_area(x_px, y_px)
     # y points down here: counter-clockwise in the image is negative.
+    is_behind = area < 0 if snapshot.camera.is_mirrored else area > 0
     drawn = np.flatnonzero(
-        (area != 0) & ~((area > 0) & snapshot.culls_back[triangle_ids]) & (_height(area_px, x_px, y_px) > DEGENERATE_PX)
+        (area != 0) & ~(is_behind & snapshot.culls_back[triangle_ids]) & (_height(area_px, x_px, y_px) > DEGENERATE_PX)
     )
     first = np.zeros(len(drawn), np.intp)
     turned = np.where(area[drawn] > 0, 1, 2)
@@ -130,8 +155,7 @@ def _faces(pieces: Pieces, chunk: slice, grid: tuple[Int32, Int32], snapshot: Sn
         row_count[near_pixel[drawn]].astype(np.int64),
         _plane(x_px[:, drawn], y_px[:, drawn], nearness, area_px[drawn]),
         np.stack(_least_and_most(nearness)),
-        triangle_ids.astype(np.uint64) + np.uint64(1)
-        | snapshot.in_front[triangle_ids].astype(np.uint64) << np.uint64(63),
+        numbers[triangle_ids].astype(np.uint64) | snapshot.in_front[triangle_ids].astype(np.uint64) << np.uint64(63),
         triangle_ids,
     )
 
@@ -226,9 +250,9 @@ def _nearness(faces: _Faces, face: Places, row: Int64, first: Int64, count: Int6
 def _draw(spans: _Spans, card: _Card | None, id_mask: np.uint64, keys: UInt64, width_px: int) -> None:
     """Raise the keys (H * W,) of the spans' pixels to those of the spans.
 
-    A key is, from its highest bit: in front | nearness | triangle number + 1. Positive floats sort as their bits do,
-    and up to 1.0 two of them are free. The number takes the place of the last ones: with a million triangles nearness
-    keeps 34 significant bits. Of triangles equally near the later one stays, as on a GPU that draws them in order.
+    A key is, from its highest bit: in front | nearness | number in the drawing order. Positive floats sort as their
+    bits do, and up to 1.0 two of them are free. The number takes the place of the last ones: with a million triangles
+    nearness keeps 34 significant bits. Of triangles equally near the later one stays, as on a GPU.
     """
     for chunk in _chunks(spans.pixel_count):
         span, along = _expanded(spans.pixel_count[chunk])

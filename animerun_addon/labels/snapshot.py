@@ -5,9 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from .projection import boxes_on_image, on_image
 
 Float64 = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
@@ -22,7 +26,7 @@ class Camera:
     """A camera at one frame, for an image of width_px x height_px.
 
     Camera space is Blender's: x right, y up, looking along -z. Clip space is OpenGL's, w > 0 before a perspective
-    camera. A mirrored camera object (negative scale) mirrors the picture: the determinant tells.
+    camera.
     """
 
     name: str  # another name at the next frame is a cut
@@ -39,9 +43,13 @@ class Camera:
         """(4, 4)"""
         return self.clip_from_camera @ self.camera_from_world
 
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether it shows a mirror image, as a camera object of negative scale does: fronts then wind clockwise."""
+        return bool(np.linalg.det(self.camera_from_world[:3, :3]) < 0)
 
-@dataclass(frozen=True)
-class Instance:
+
+class Instance(NamedTuple):
     """One drawn surface: who it is, and where its part of the snapshot's arrays lies."""
 
     # The same at every frame for the same thing: the object, what instanced it, and its persistent ids.
@@ -100,4 +108,15 @@ class Snapshot:
     cutouts: tuple[Cutout, ...] = ()
     rest_positions: Float32 | None = None  # (V, 3), the characters' rest coordinates; NaN where there are none
     velocities: Float32 | None = None  # (V, 3), world metres a frame, NaN where the mesh carries none
+    placements: Float64 | None = None  # (K, 3, 4), world_from_object of the K instances; velocities need them
     notes: tuple[str, ...] = field(default=())  # what is in the scene and has no labels, in the user's words
+
+    @cached_property
+    def image_vertices(self) -> Float64:
+        """(4, V): x·w, y·w, w in pixels in the camera's picture, and the depth in metres along its view axis."""
+        return on_image(self.camera, self.positions)
+
+    @cached_property
+    def boxes_px(self) -> Int32:
+        """(4, T): first column, end, first row, end of the pixels that each triangle may touch in the picture."""
+        return boxes_on_image(self.camera, self.image_vertices, self.triangles)

@@ -18,14 +18,15 @@ class DrawRules:
     culls_by_material: bool
     uses_in_front: bool
     uses_cutouts: bool
+    cuts_by_texture_alone: bool = False  # the active texture cuts, whatever the nodes make of its alpha
 
 
 def draw_rules(scene: bpy.types.Scene, engine: str) -> DrawRules:
     """How `engine` draws the scene. Any other engine than Blender's own gets all that is switched on."""
     shading = scene.display.shading
     if engine == "BLENDER_WORKBENCH":
-        # It knows no materials' culling, and textures only as colours.
-        return DrawRules(shading.show_backface_culling, False, True, shading.color_type == "TEXTURE")
+        # It knows no materials' culling, and of their nodes only the active texture.
+        return DrawRules(shading.show_backface_culling, False, True, shading.color_type == "TEXTURE", True)
     if engine == eevee_engine():
         return DrawRules(False, True, False, True)
     if engine == "CYCLES":

@@ -13,13 +13,17 @@ import bpy
 import numpy as np
 
 from ..errors import AnimeRunError, BlenderError, blenders_words
-from ..labels.rasterize import rasterize
 from ..labels.snapshot import NO_SURFACE, Float32
 from ..labels.visualize import id_colours
 from .frames import check_camera
+from .gpu_context import can_draw
+from .id_pass import Backend, visible_triangles, wanted_backend
 from .snapshot import SnapshotReader
 
 Visit = Callable[[float, bpy.types.Depsgraph], None]
+
+# In the metadata of what is rendered with the engine: "gpu" or "numpy".
+BACKEND_FIELD = "AnimeRun drawn by"
 
 # Switched off while frames are visited: they would cost time, or put another picture in the render's place.
 SIDE_WORK = ("use_compositing", "use_sequencer", "use_freestyle", "use_multiview")
@@ -57,7 +61,8 @@ class LabelsEngine(bpy.types.RenderEngine):
     bl_idname = "ANIMERUN_LABELS"
     bl_label = "AnimeRun Labels"
     bl_use_preview = False
-    bl_use_gpu_context = True
+    # Where the machine cannot draw, Blender would die of it.
+    bl_use_gpu_context = can_draw()
 
     def render(self, depsgraph: bpy.types.Depsgraph) -> None:
         """Called by Blender, for F12 and for with_render_depsgraph()."""
@@ -65,14 +70,19 @@ class LabelsEngine(bpy.types.RenderEngine):
             _visits.run(self, depsgraph)
             return
         try:
-            colours = _object_colours(depsgraph)
+            colours, backend = _object_colours(depsgraph)
         except AnimeRunError as error:
             self.report({"ERROR"}, str(error))
             return
         height, width = colours.shape[:2]
         result = self.begin_result(0, 0, width, height)
-        result.layers[0].passes["Combined"].rect.foreach_set(colours[::-1].ravel())
+        # Of a render region Blender wants the region alone.
+        left, bottom = _region_corner(depsgraph.scene_eval.render, width, height)
+        region = colours[::-1][bottom : bottom + result.resolution_y, left : left + result.resolution_x]
+        result.layers[0].passes["Combined"].rect.foreach_set(np.ascontiguousarray(region).ravel())
         self.end_result(result)
+        # Only what is told to the whole result is written into files.
+        self.get_result().stamp_data_add_field(BACKEND_FIELD, backend)
 
 
 def with_render_depsgraph(scene: bpy.types.Scene, frames: Iterable[float], visit: Visit) -> None:
@@ -83,7 +93,7 @@ def with_render_depsgraph(scene: bpy.types.Scene, frames: Iterable[float], visit
     # Blender makes the engine's object itself and hands it nothing of ours.
     global _visits
     check_camera(scene)
-    layer = next((layer for layer in scene.view_layers if layer.use), scene.view_layers[0])
+    layer = visited_layer(scene)
     visits = _Visits(frames, visit)
     with _registered(), _as_it_was(scene):
         scene.render.engine = LabelsEngine.bl_idname
@@ -105,6 +115,11 @@ def with_render_depsgraph(scene: bpy.types.Scene, frames: Iterable[float], visit
         raise visits.error
     if not visits.is_done:
         raise BlenderError(f"Blender did not render '{scene.name}': end the render that is running and try again")
+
+
+def visited_layer(scene: bpy.types.Scene) -> bpy.types.ViewLayer:
+    """The view layer that with_render_depsgraph() reads."""
+    return next((layer for layer in scene.view_layers if layer.use), scene.view_layers[0])
 
 
 @contextlib.contextmanager
@@ -134,14 +149,26 @@ def _as_it_was(scene: bpy.types.Scene) -> Iterator[None]:
         scene.camera = camera
 
 
-def _object_colours(depsgraph: bpy.types.Depsgraph) -> Float32:
-    """(H, W, 4), scene-linear, a colour an object; clear where nothing is."""
-    snapshot = SnapshotReader(depsgraph.scene.original).read(depsgraph)
-    triangles = rasterize(snapshot)
+def _region_corner(render: bpy.types.RenderSettings, width_px: int, height_px: int) -> tuple[int, int]:
+    """The lower left pixel of what is rendered of a frame, counted from the frame's own."""
+    if not render.use_border:
+        return 0, 0
+    # In 32 bits, as Blender does.
+    left, bottom = np.array((render.border_min_x, render.border_min_y), np.float32) * np.array(
+        (width_px, height_px), np.float32
+    )
+    return int(left), int(bottom)
+
+
+def _object_colours(depsgraph: bpy.types.Depsgraph) -> tuple[Float32, Backend]:
+    """(H, W, 4), scene-linear, a colour an object, clear where nothing is; and what found out where they are."""
+    scene = depsgraph.scene.original
+    snapshot = SnapshotReader(scene).read(depsgraph)
+    triangles, backend = visible_triangles(snapshot, wanted_backend(scene))
     seen = triangles != NO_SURFACE
     objects = np.full(triangles.shape, NO_SURFACE, np.int32)
     objects[seen] = snapshot.object_ids[triangles[seen]]
     colours = np.zeros((*triangles.shape, 4), np.float32)
     colours[seen, :3] = (id_colours(objects)[seen][:, :3] / np.float32(255)) ** np.float32(2.2)
     colours[seen, 3] = 1
-    return colours
+    return colours, backend

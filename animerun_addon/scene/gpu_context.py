@@ -17,7 +17,7 @@ import gpu
 
 from ..errors import BlenderError, blenders_words
 
-REMEDY = "install a graphics driver (Debian, Ubuntu: libegl1 and libegl-mesa0), or choose the numpy rasteriser"
+REMEDY = "install a graphics driver (Debian, Ubuntu: libegl1 and libegl-mesa0), or draw by software (numpy)"
 
 
 def can_draw() -> bool:

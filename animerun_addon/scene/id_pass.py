@@ -7,10 +7,12 @@ The same by arithmetic alone is labels/rasterize.py's; visible_triangles() choos
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+import bpy
 import gpu
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +30,9 @@ from gpu.types import (
 )
 
 from ..errors import BlenderError
-from ..labels.clipping import clip_positions
-from ..labels.rasterize import rasterize
+from ..labels.chunks import in_chunks
+from ..labels.clipping import clip_positions, rows_to_draw
+from ..labels.rasterize import draw_order, drawn_rows, rasterize
 from ..labels.snapshot import NO_SURFACE, Cutout, Float32, Float64, Int32, Snapshot
 from .gpu_context import REMEDY, can_draw, ensure_context, needs_vertex_ids
 
@@ -37,6 +40,7 @@ Backend = Literal["gpu", "numpy"]
 Wanted = Literal["auto", "gpu", "numpy"]
 Rows = npt.NDArray[np.intp]
 
+BACKENDS: dict[str, Wanted] = {"AUTO": "auto", "GPU": "gpu", "NUMPY": "numpy"}  # by the setting's identifiers
 OUT_OF_VIEW = (0.0, 0.0, 0.0, -1.0)  # clip coordinates behind every camera
 
 # The triangles' numbers count from 1; 0 is where nothing was drawn.
@@ -62,6 +66,12 @@ void main() {
 )
 
 
+def wanted_backend(scene: bpy.types.Scene) -> Wanted:
+    """What the scene's settings ask for; "auto" where the add-on is switched off and there are none."""
+    settings = getattr(scene, "animerun", None)
+    return BACKENDS[settings.id_backend] if settings is not None else "auto"
+
+
 def choose_backend(wanted: Wanted) -> Backend:
     """What will draw: the one that is asked for, or with "auto" the GPU wherever it can be used."""
     if wanted != "auto":
@@ -80,19 +90,22 @@ def visible_triangles(snapshot: Snapshot, backend: Wanted = "auto") -> tuple[Int
 def draw_ids(snapshot: Snapshot) -> Int32:
     """The row of `triangles` that is seen at each pixel centre: int32 (H, W), NO_SURFACE where there is none."""
     camera = snapshot.camera
-    if not len(snapshot.triangles):
+    clip = clip_positions(camera.clip_from_world, snapshot.positions)
+    order = rows_to_draw(clip, snapshot.triangles, camera.width_px, camera.height_px)
+    if not len(order):
         return np.full((camera.height_px, camera.width_px), NO_SURFACE, np.int32)
     ensure_context()
-    order, groups = _grouped(snapshot)
+    order, keys = draw_order(snapshot, order)
+    groups = _groups(keys, snapshot)
     with _target(camera.width_px, camera.height_px) as framebuffer:
-        drawing = _Drawing(snapshot, order)
+        drawing = _Drawing(snapshot, clip, order)
         for in_front in (False, True):
             framebuffer.clear(depth=0.0)
             for group in groups:
                 if group.in_front == in_front:
                     drawing.draw(group)
         numbers = _read(framebuffer, camera.width_px, camera.height_px)
-    return _rows_of(numbers, order, snapshot)
+    return drawn_rows(numbers, order, snapshot)
 
 
 @dataclass(frozen=True)
@@ -106,38 +119,38 @@ class _Group:
     cutout: Cutout | None
 
 
-def _grouped(snapshot: Snapshot) -> tuple[Rows | None, list[_Group]]:
-    """The order in which the triangles are drawn, (T,) rows, None for their own; and its groups, in-front ones last."""
-    kinds = len(snapshot.cutouts) + 1
-    cutouts = np.full(len(snapshot.triangles), -1, np.int32) if snapshot.cutout_ids is None else snapshot.cutout_ids
-    keys = (2 * snapshot.in_front + snapshot.culls_back.astype(np.int32)) * kinds + cutouts + 1
-    order = None
-    if np.any(keys[1:] < keys[:-1]):
-        order = np.argsort(keys, kind="stable")
-        keys = keys[order]
+def _groups(keys: Int32, snapshot: Snapshot) -> list[_Group]:
+    """Runs of equal keys, as draw_order() makes them."""
     starts = np.concatenate([[0], np.flatnonzero(np.diff(keys)) + 1, [len(keys)]])
     groups = []
     for first, last in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
-        flags, cutout_and_1 = divmod(int(keys[first]), kinds)
+        kind, culls_back = divmod(int(keys[first]), 2)
+        in_front, cutout_and_1 = divmod(kind, len(snapshot.cutouts) + 1)
         cutout = snapshot.cutouts[cutout_and_1 - 1] if cutout_and_1 else None
-        groups.append(_Group(first, last, bool(flags & 2), bool(flags & 1), cutout))
-    return order, groups
+        groups.append(_Group(first, last, bool(in_front), bool(culls_back), cutout))
+    return groups
 
 
-def _drawn_corners(snapshot: Snapshot) -> tuple[Float32, Int32]:
-    """Clip coordinates (V, 4), computed in float64, and triangles (T, 3); nothing is drawn where a corner is broken."""
-    clip = clip_positions(snapshot.camera.clip_from_world, snapshot.positions)
-    if snapshot.camera.is_orthographic:
-        clip[2] = _spread_depth(clip[2])
-    with np.errstate(over="ignore"):
-        corners = np.ascontiguousarray(clip.T, np.float32)
-    is_broken = ~np.isfinite(corners).all(axis=1)
-    if not is_broken.any():
-        return corners, snapshot.triangles
-    corners[is_broken] = OUT_OF_VIEW
-    broken_corner = np.flatnonzero(is_broken)[0]
-    has_broken = is_broken[snapshot.triangles].any(axis=1)
-    return corners, np.where(has_broken[:, None], np.int32(broken_corner), snapshot.triangles)
+def _drawn_corners(snapshot: Snapshot, clip: Float64, rows: Rows) -> tuple[Float32, Int32]:
+    """Clip positions (4, V) as the GPU takes them, (V, 4), and rows of `triangles`, (N, 3): of broken ones, nothing."""
+    corners, triangles = np.empty(clip.shape[::-1], np.float32), snapshot.triangles[rows]
+    is_broken = np.empty(len(corners), np.bool_)
+    depth = _spread_depth(clip[2]) if snapshot.camera.is_orthographic else clip[2]
+
+    def work(part: slice) -> None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            for axis, values in enumerate((clip[0], clip[1], depth, clip[3])):
+                corners[part, axis] = values[part]
+            # What is no number makes the sum none; of infinities, too.
+            is_broken[part] = not np.isfinite(corners[part].sum(dtype=np.float64))
+            if is_broken[part].any():
+                is_broken[part] = ~np.isfinite(corners[part]).all(axis=1)
+
+    in_chunks(len(corners), work)
+    if is_broken.any():
+        corners[is_broken] = OUT_OF_VIEW
+        triangles[is_broken[triangles].any(axis=1)] = np.flatnonzero(is_broken)[0]
+    return corners, triangles
 
 
 def _spread_depth(depth: Float64) -> Float64:
@@ -180,45 +193,54 @@ def _target(width_px: int, height_px: int) -> Iterator[GPUFrameBuffer]:
 
 
 class _Drawing:
-    """The vertices and the two programs that draw groups of triangles; holds GPU memory while it lives."""
+    """The vertices and the two programs that draw groups of triangles, made when needed; holds GPU memory meanwhile."""
 
-    def __init__(self, snapshot: Snapshot, order: Rows | None) -> None:
+    def __init__(self, snapshot: Snapshot, clip: Float64, order: Rows) -> None:
         self._snapshot = snapshot
         self._order = order
-        self._clip, self._triangles = _drawn_corners(snapshot)
-        self._vertices = _vertex_buffer(self._clip)
-        self._shared = _shared_program()
-        self._corners = _corner_program()
+        self._clip, self._triangles = _drawn_corners(snapshot, clip, order)
 
     def draw(self, group: _Group) -> None:
         """Draw into the bound framebuffer; numbers are places in the drawing order, counted from 1."""
-        gpu.state.face_culling_set("BACK" if group.culls_back else "NONE")
-        places = slice(group.first, group.last)
-        rows = places if self._order is None else self._order[places]
+        hidden_side = "FRONT" if self._snapshot.camera.is_mirrored else "BACK"
+        gpu.state.face_culling_set(hidden_side if group.culls_back else "NONE")
         if group.cutout is None and not needs_vertex_ids():
-            self._draw_shared(group, rows)
+            self._draw_shared(group)
         else:
-            self._draw_corners(group, rows)
+            self._draw_corners(group)
 
-    def _draw_shared(self, group: _Group, rows: Rows | slice) -> None:
+    def _draw_shared(self, group: _Group) -> None:
         """Triangles that share vertices: the least memory."""
-        indices = GPUIndexBuf(type="TRIS", seq=np.ascontiguousarray(self._triangles[rows], np.int32))
+        indices = GPUIndexBuf(type="TRIS", seq=self._triangles[group.first : group.last])
         self._bind(self._shared)
         self._shared.uniform_int("first", group.first)
         GPUBatch(type="TRIS", buf=self._vertices, elem=indices).draw(self._shared)
 
-    def _draw_corners(self, group: _Group, rows: Rows | slice) -> None:
+    def _draw_corners(self, group: _Group) -> None:
         """Triangles with corners of their own, which carry texture coordinates and the triangle's number."""
-        corners = self._clip[self._triangles[rows]].reshape(-1, 4)
+        places = slice(group.first, group.last)
+        corners = self._clip[self._triangles[places]].reshape(-1, 4)
         uvs = np.zeros((len(corners), 2), np.float32)
         if group.cutout is not None and self._snapshot.uvs is not None:
-            uvs = self._snapshot.uvs[rows].reshape(-1, 2)
+            uvs = self._snapshot.uvs[self._order[places]].reshape(-1, 2)
         numbers = np.repeat(np.arange(group.first + 1, group.last + 1, dtype=np.uint32), 3)
         alpha = _alpha_texture(group.cutout)
         self._bind(self._corners)
         self._corners.uniform_sampler("alpha", alpha)
         self._corners.uniform_bool("repeats", [group.cutout is not None and group.cutout.repeats])
         GPUBatch(type="TRIS", buf=_vertex_buffer(corners, uvs, numbers)).draw(self._corners)
+
+    @functools.cached_property
+    def _vertices(self) -> GPUVertBuf:
+        return _vertex_buffer(self._clip)
+
+    @functools.cached_property
+    def _shared(self) -> GPUShader:
+        return _shared_program()
+
+    @functools.cached_property
+    def _corners(self) -> GPUShader:
+        return _corner_program()
 
     def _bind(self, program: GPUShader) -> None:
         """Uniforms go to the program that is bound: an unbound one would leave them to another, without an error."""
@@ -286,18 +308,9 @@ def _alpha_texture(cutout: Cutout | None) -> GPUTexture:
     return GPUTexture((width_px, height_px), format="R32F", data=texels)
 
 
-def _read(framebuffer: GPUFrameBuffer, width_px: int, height_px: int) -> npt.NDArray[np.uint32]:
+def _read(framebuffer: GPUFrameBuffer, width_px: int, height_px: int) -> Int32:
     """The numbers that were drawn, (H, W), row 0 is the top."""
     # One-dimensional: 4.5 and 5.0 report wrong strides for buffers of more dimensions.
     buffer = Buffer("UINT", width_px * height_px)
     framebuffer.read_color(0, 0, width_px, height_px, 1, 0, "UINT", data=buffer)
-    return np.asarray(buffer).view(np.uint32).reshape(height_px, width_px)[::-1]
-
-
-def _rows_of(numbers: npt.NDArray[np.uint32], order: Rows | None, snapshot: Snapshot) -> Int32:
-    """From numbers in the drawing order to rows of `triangles`; what holds out is no surface."""
-    if order is None and not snapshot.holds_out.any():
-        return numbers.astype(np.int32) - 1
-    rows = np.arange(len(snapshot.triangles), dtype=np.int32) if order is None else order.astype(np.int32)
-    rows[snapshot.holds_out[rows]] = NO_SURFACE
-    return np.concatenate([np.array([NO_SURFACE], np.int32), rows])[numbers]
+    return np.asarray(buffer).view(np.int32).reshape(height_px, width_px)[::-1]

@@ -19,19 +19,23 @@ class MeshArrays:
     positions: Float32  # (V, 3)
     topology: Topology
     slots: Int32  # (T,), material slots
-    uvs: dict[str, Float32]  # (T, 3, 2) of each UV map that was asked for
-    velocities: Float32 | None  # (V, 3), metres a second
+    uvs: dict[str | None, Float32]  # (T, 3, 2) of each UV map that was asked for
+    velocities: Float32 | None  # (V, 3), metres a second: what Alembic and fluids write and Cycles reads
+    rest: Float32 | None  # (V, 3), the attribute that was asked for as rest coordinates
 
 
-def read_mesh(mesh: bpy.types.Mesh, topologies: TopologyCache, uv_maps: frozenset[str]) -> MeshArrays:
-    """The arrays of an evaluated mesh that has faces; `uv_maps` are names, "" the one chosen for rendering."""
+def read_mesh(
+    mesh: bpy.types.Mesh, topologies: TopologyCache, uv_maps: frozenset[str | None], rest_attribute: str = ""
+) -> MeshArrays:
+    """The arrays of an evaluated mesh that has faces; `uv_maps`: names, "" the one to render, None to edit with."""
     topology = topologies.read(mesh)
     return MeshArrays(
         positions=_read_vectors(mesh.attributes["position"], 3),
         topology=topology,
         slots=_read_slots(mesh)[topology.polygons],
         uvs={name: _read_uvs(mesh, name, topology.corners) for name in uv_maps},
-        velocities=_read_velocities(mesh),
+        velocities=_read_points(mesh, "velocity"),
+        rest=_read_points(mesh, rest_attribute) if rest_attribute else None,
     )
 
 
@@ -51,17 +55,20 @@ def _read_slots(mesh: bpy.types.Mesh) -> Int32:
     return slots
 
 
-def _read_uvs(mesh: bpy.types.Mesh, name: str, corners: Int32) -> Float32:
+def _read_uvs(mesh: bpy.types.Mesh, name: str | None, corners: Int32) -> Float32:
     """(T, 3, 2), zeros where the mesh lacks the map, as Blender has it."""
-    if not name:
+    if name is None:
+        name = mesh.uv_layers.active.name if mesh.uv_layers.active else ""
+    elif not name:
         name = next((layer.name for layer in mesh.uv_layers if layer.active_render), "")
     if name not in mesh.uv_layers:
         return np.zeros((*corners.shape, 2), np.float32)
     return _read_vectors(mesh.attributes[name], 2)[corners]
 
 
-def _read_velocities(mesh: bpy.types.Mesh) -> Float32 | None:
-    attribute = mesh.attributes.get("velocity")
+def _read_points(mesh: bpy.types.Mesh, name: str) -> Float32 | None:
+    """(V, 3), None where the mesh has no such vector for each vertex."""
+    attribute = mesh.attributes.get(name)
     if attribute is None or attribute.data_type != "FLOAT_VECTOR" or attribute.domain != "POINT":
         return None
     return _read_vectors(attribute, 3)

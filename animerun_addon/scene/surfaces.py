@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 import bpy
 
+from ..labels.snapshot import Float32
 from .draw_rules import DrawRules
+from .instances import LayerFlags, read_placements
 from .materials import Materials, Slot, StableNumbers
 from .meshes import MeshArrays, read_mesh
 from .topology import TopologyCache
@@ -29,7 +31,6 @@ class Look(NamedTuple):
 
     name: str
     object_id: int
-    is_drawn: bool
     in_front: bool
     holds_out: bool
     no_correspondence: str | None
@@ -41,6 +42,7 @@ class Standing(NamedTuple):
     name: str
     is_seen: bool
     holds_out: bool
+    has_particles: bool
 
 
 class Place(NamedTuple):
@@ -48,7 +50,7 @@ class Place(NamedTuple):
 
     key: Hashable
     look: Look
-    matrix: tuple[float, ...]  # 12 numbers, the first three rows of world_from_object
+    row: int  # of the depsgraph's instances
     holds_out: bool
 
 
@@ -65,111 +67,125 @@ class SurfaceReader:
     """Reads one frame."""
 
     def __init__(
-        self, rules: DrawRules, materials: Materials, objects: StableNumbers, topologies: TopologyCache
+        self,
+        rules: DrawRules,
+        materials: Materials,
+        objects: StableNumbers,
+        topologies: TopologyCache,
+        rest_attribute: str,
     ) -> None:
         self._rules = rules
         self._materials = materials
         self._objects = objects
         self._topologies = topologies
+        self._rest_attribute = rest_attribute
         self._notes: dict[str, None] = {}
-        # By pointer, good for this frame only.
-        self._looks: dict[int, Look] = {}
-        self._standings: dict[int, Standing] = {}
-        self._shape_of: dict[Hashable, Shape | None] = {}
+        # By evaluated ID, good for this frame only.
+        self._sources: dict[tuple[bpy.types.ID, bpy.types.ID], tuple[Look, Shape | None]] = {}
+        self._standings: dict[bpy.types.ID, Standing] = {}
         self._shapes: dict[Hashable, Shape] = {}
         self._meshes: dict[Hashable, MeshArrays] = {}
 
     @property
     def shapes(self) -> list[Shape]:
         """All that is drawn."""
-        return list(self._shapes.values())
+        return [shape for shape in self._shapes.values() if shape.places]
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What is there and has no labels, each thing once."""
         return tuple(self._notes)
 
-    def read(self, depsgraph: bpy.types.Depsgraph) -> None:
-        """Go through all of the depsgraph's instances."""
-        view_layer = depsgraph.view_layer_eval
-        # The row and what it gives are Blender's to reuse at the next turn: nothing of them is kept.
-        for row in depsgraph.object_instances:
-            drawn, is_instance = row.object, row.is_instance
-            if not is_instance:
-                self._note_what_else(drawn)
-            if drawn.type != "MESH" or not row.show_self:
-                continue
-            original = drawn.original.as_pointer()
-            look = self._looks.get(original) or self._read_look(drawn, original)
-            stands = row.parent if is_instance else drawn
-            standing = self._standings.get(stands.as_pointer()) or self._read_standing(stands, view_layer)
-            if not standing.is_seen:
-                self._note(f"Object '{look.name}' is invisible to the camera: no labels")
-            elif look.is_drawn:
-                self._place(row, drawn, (drawn.data.as_pointer(), original), look, standing)
+    def read(self, depsgraph: bpy.types.Depsgraph) -> Float32:
+        """Go through all of the depsgraph's instances; (N, 3, 4) world_from_object of all, which places point into."""
+        layer = LayerFlags(depsgraph.view_layer_eval)
+        count = 0
+        # A row and what it gives are Blender's to reuse at the next turn: nothing of them is kept.
+        for number, row in enumerate(depsgraph.object_instances):
+            if row.is_instance:
+                self._read_instance(row, number, layer)
+            else:
+                self._read_object(row, number, layer)
+            count = number + 1
+        return read_placements(depsgraph, count)
 
-    def _place(
-        self,
-        row: bpy.types.DepsgraphObjectInstance,
-        drawn: bpy.types.Object,
-        who: tuple[int, int],
-        look: Look,
-        standing: Standing,
-    ) -> None:
-        """Add a row to the shape of its mesh and object `who`, unless that has no faces."""
-        if who not in self._shape_of:
-            self._shape_of[who] = self._read_shape(drawn, drawn.data)
-        shape = self._shape_of[who]
+    def _read_object(self, row: bpy.types.DepsgraphObjectInstance, number: int, layer: LayerFlags) -> None:
+        thing = row.object
+        self._note_what_else(thing)
+        if not row.show_self or thing.type != "MESH":
+            return
+        look, shape = self._read_source(thing)
+        if shape is not None:
+            is_seen, holds_out = layer.shows(thing)
+            self._place(shape, Place(look.name, look, number, holds_out), is_seen)
+
+    def _read_instance(self, row: bpy.types.DepsgraphObjectInstance, number: int, layer: LayerFlags) -> None:
+        drawn = row.object
+        data = drawn.data
+        if data is None or not row.show_self:
+            return
+        # The object that is drawn is one that Blender fills anew for each row; its data are the source's.
+        who = (row.instance_object, data)
+        source = self._sources.get(who)
+        if source is None:
+            self._note_what_else(drawn)
+            source = self._sources[who] = self._read_source(drawn)
+        look, shape = source
         if shape is None:
             return
-        key: Hashable = look.name
-        if row.is_instance:
-            particles = row.particle_system
-            key = (look.name, standing.name, particles.name if particles else "", row.persistent_id[:])
-        matrix = row.matrix_world
-        holds_out = look.holds_out or standing.holds_out
-        shape.places.append(Place(key, look, (*matrix[0], *matrix[1], *matrix[2]), holds_out))
+        stands = row.parent
+        standing = self._standings.get(stands)
+        if standing is None:
+            standing = self._standings[stands] = Standing(
+                stands.name_full, *layer.shows(stands), bool(stands.particle_systems)
+            )
+        particles = row.particle_system if standing.has_particles else None
+        key = (look.name, standing.name, particles.name if particles else "", row.persistent_id[:])
+        self._place(shape, Place(key, look, number, look.holds_out or standing.holds_out), standing.is_seen)
 
-    def _read_look(self, drawn: bpy.types.Object, pointer: int) -> Look:
-        name = drawn.original.name_full
-        is_solid = drawn.display_type not in {"WIRE", "BOUNDS"}
-        if not is_solid:
-            self._note(f"Object '{name}' is displayed as {drawn.display_type.lower()}: no labels")
-        elif not drawn.visible_camera:
-            self._note(f"Object '{name}' is invisible to the camera: no labels")
+    def _place(self, shape: Shape, place: Place, is_seen: bool) -> None:
+        if is_seen:
+            shape.places.append(place)
+        else:
+            self._note(f"Object '{place.look.name}' is invisible to the camera: no labels")
+
+    def _read_source(self, drawn: bpy.types.Object) -> tuple[Look, Shape | None]:
+        """How an object is drawn, and its shape, None when it is not."""
+        name = drawn.name_full
         is_metaball = drawn.original.type == "META"
-        look = self._looks[pointer] = Look(
-            name=name,
-            object_id=self._objects.of(name),
-            is_drawn=is_solid and drawn.visible_camera,
-            in_front=self._rules.uses_in_front and drawn.show_in_front,
-            holds_out=drawn.is_holdout,
-            no_correspondence=f"Metaball '{name}' gets a new mesh at every frame" if is_metaball else None,
+        look = Look(
+            name,
+            self._objects.of(name),
+            self._rules.uses_in_front and drawn.show_in_front,
+            drawn.is_holdout,
+            f"Metaball '{name}' gets a new mesh at every frame" if is_metaball else None,
         )
-        return look
-
-    def _read_standing(self, stands: bpy.types.Object, view_layer: bpy.types.ViewLayer) -> Standing:
-        holds_out = stands.holdout_get(view_layer=view_layer)
-        is_seen = stands.visible_camera and (holds_out or not stands.indirect_only_get(view_layer=view_layer))
-        standing = Standing(stands.original.name_full, is_seen, holds_out)
-        self._standings[stands.as_pointer()] = standing
-        return standing
+        if drawn.type != "MESH":
+            return look, None
+        if drawn.display_type in {"WIRE", "BOUNDS"}:
+            self._note(f"Object '{name}' is displayed as {drawn.display_type.lower()}: no labels")
+            return look, None
+        if not drawn.visible_camera:
+            self._note(f"Object '{name}' is invisible to the camera: no labels")
+            return look, None
+        return look, self._read_shape(drawn, drawn.data)
 
     def _read_shape(self, drawn: bpy.types.Object, mesh: bpy.types.Mesh) -> Shape | None:
-        if not mesh.polygons:
-            return None
-        # Slots can be the object's own: a shape is a mesh with those.
-        slots = self._materials.slots(drawn, mesh)
-        what = (mesh.as_pointer(), slots)
-        if what not in self._shapes:
+        """A mesh in its own materials; an object whose slots hold materials of their own makes another shape of it."""
+        what: Hashable = mesh
+        if self._materials.has_own(drawn):
+            what = (mesh, self._materials.slots(drawn, mesh))
+        shape = self._shapes.get(what)
+        if shape is None and mesh.polygons:
+            slots = self._materials.slots(drawn, mesh)
             uv_maps = frozenset(slot.uv_map for slot in slots if slot.cutout_id >= 0)
-            self._shapes[what] = Shape(self._mesh(mesh, uv_maps), slots)
-        return self._shapes[what]
+            shape = self._shapes[what] = Shape(self._mesh(mesh, uv_maps), slots)
+        return shape
 
-    def _mesh(self, mesh: bpy.types.Mesh, uv_maps: frozenset[str]) -> MeshArrays:
-        what = (mesh.as_pointer(), uv_maps)
+    def _mesh(self, mesh: bpy.types.Mesh, uv_maps: frozenset[str | None]) -> MeshArrays:
+        what = (mesh, uv_maps)
         if what not in self._meshes:
-            self._meshes[what] = read_mesh(mesh, self._topologies, uv_maps)
+            self._meshes[what] = read_mesh(mesh, self._topologies, uv_maps, self._rest_attribute)
         return self._meshes[what]
 
     def _note(self, text: str) -> None:
@@ -178,8 +194,10 @@ class SurfaceReader:
     def _note_what_else(self, drawn: bpy.types.Object) -> None:
         if drawn.type in NO_SURFACES:
             self._note(f"Object '{drawn.name}' {NO_SURFACES[drawn.type]}, not a surface: no labels")
-        for system in drawn.particle_systems:
-            self._note_particles(drawn.name, system)
+        if drawn.particle_systems:
+            for modifier in drawn.modifiers:
+                if modifier.type == "PARTICLE_SYSTEM" and modifier.show_render:
+                    self._note_particles(drawn.name, modifier.particle_system)
 
     def _note_particles(self, name: str, system: bpy.types.ParticleSystem) -> None:
         settings = system.settings

@@ -3,12 +3,16 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
 bpy = pytest.importorskip("bpy", reason="no bpy in this Python")
 
 import addon_utils  # noqa: E402 - importable once bpy is
+
+# What the proofs share with the benches: bench/labelled.py.
+sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
 
 
 @pytest.fixture(autouse=True)

@@ -47,6 +47,33 @@ def instance_of(scene, name, collection):
     return empty
 
 
+def scatter(scene, source):
+    """Geometry nodes that put an object on every corner of a square and keep the square."""
+    thing = square(scene, "Scatter")
+    tree = bpy.data.node_groups.new("Scatter", "GeometryNodeTree")
+    tree.interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
+    tree.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
+    entry, leave, join, place, info = (
+        tree.nodes.new(kind)
+        for kind in (
+            "NodeGroupInput",
+            "NodeGroupOutput",
+            "GeometryNodeJoinGeometry",
+            "GeometryNodeInstanceOnPoints",
+            "GeometryNodeObjectInfo",
+        )
+    )
+    info.inputs["Object"].default_value = source
+    info.inputs["As Instance"].default_value = True
+    tree.links.new(entry.outputs[0], place.inputs["Points"])
+    tree.links.new(info.outputs["Geometry"], place.inputs["Instance"])
+    tree.links.new(entry.outputs[0], join.inputs[0])
+    tree.links.new(place.outputs[0], join.inputs[0])
+    tree.links.new(join.outputs[0], leave.inputs[0])
+    thing.modifiers.new("Scatter", "NODES").node_group = tree
+    return thing
+
+
 def names(snapshot):
     return sorted(instance.object_name for instance in snapshot.instances)
 

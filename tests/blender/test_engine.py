@@ -2,6 +2,7 @@
 """The engine lends its depsgraph and leaves the scene as it was; rendered with, it shows the objects."""
 
 import bpy
+import cv2
 import numpy as np
 import pytest
 from snapshot_scenes import link, names, shot, shots, square
@@ -63,6 +64,55 @@ def test_rendered_with_the_engine_objects_have_colours_of_their_own(tiny_scene, 
     assert pixels[4, 0, 3] == 0
     # The wall stands behind the triangle and over it.
     assert tuple(pixels[7, 8]) != tuple(pixels[3, 8])
+
+
+@pytest.mark.parametrize(("choice", "backend"), [("AUTO", b"gpu"), ("GPU", b"gpu"), ("NUMPY", b"numpy")])
+def test_the_scene_says_what_draws_and_its_files_say_what_drew(addon, tiny_scene, tmp_path, choice, backend):
+    tiny_scene.render.engine = LabelsEngine.bl_idname
+    tiny_scene.animerun.id_backend = choice
+    tiny_scene.render.filepath = str(tmp_path / "ids.png")
+    bpy.ops.render.render(write_still=True)
+    assert b"AnimeRun drawn by\0" + backend in (tmp_path / "ids.png").read_bytes()
+
+
+@pytest.mark.parametrize("crops", [False, True])
+def test_a_render_region_is_that_part_of_the_frame(addon, tiny_scene, tmp_path, crops):
+    def rendered(name):
+        render.filepath = str(tmp_path / name)
+        bpy.ops.render.render(write_still=True)
+        return cv2.imread(render.filepath, cv2.IMREAD_UNCHANGED)
+
+    render = tiny_scene.render
+    render.engine, render.image_settings.color_mode, render.dither_intensity = LabelsEngine.bl_idname, "RGBA", 0
+    render.resolution_x, render.resolution_y = 61, 37
+    whole = rendered("whole.png")
+    render.use_border, render.use_crop_to_border = True, crops
+    render.border_min_x, render.border_max_x, render.border_min_y, render.border_max_y = 0.2, 0.63, 0.31, 0.9
+    part = rendered("part.png")
+    rows, columns = slice(37 - int(0.9 * 37), 37 - int(0.31 * 37)), slice(int(0.2 * 61), int(0.63 * 61))
+    if not crops:
+        part, around = part[rows, columns], part.copy()
+        around[rows, columns] = 0
+        assert not around.any()
+    assert whole[rows, columns].any()
+    assert np.array_equal(part, whole[rows, columns])
+
+
+def test_gpu_without_a_gpu_is_an_error_and_automatic_is_not(addon, tiny_scene, monkeypatch):
+    monkeypatch.setattr("animerun_addon.scene.gpu_context._is_ready", lambda: False)
+    monkeypatch.setattr("animerun_addon.scene.gpu_context._machine_lacks", lambda: "there is no libEGL")
+    tiny_scene.render.engine = LabelsEngine.bl_idname
+    bpy.ops.render.render()
+    tiny_scene.animerun.id_backend = "GPU"
+    with pytest.raises(RuntimeError, match=r"there is no libEGL: install .* or draw by software"):
+        bpy.ops.render.render()
+
+
+def test_the_choice_is_in_the_render_properties_of_this_engine_alone(addon, tiny_scene):
+    panel = bpy.types.RENDER_PT_animerun_labels
+    assert not panel.poll(bpy.context)
+    tiny_scene.render.engine = LabelsEngine.bl_idname
+    assert panel.poll(bpy.context)
 
 
 def test_a_marker_brings_the_camera_and_its_switch_is_followed(tiny_scene):

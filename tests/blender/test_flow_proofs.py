@@ -1,18 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Flow and occlusion of whole scenes against those who know them too: Cycles, the next picture, rays."""
+"""Flow of whole scenes against those who know it too: Cycles' vector pass, and the next picture."""
 
 import bpy
-import cv2
+import labelled
 import numpy as np
 import pytest
 import shots
-from mathutils.bvhtree import BVHTree
 
-from animerun_addon.labels.motion import landing
-from animerun_addon.labels.occlusion import exact_occlusion
 from animerun_addon.pipeline.job import Job
 from animerun_addon.scene.demo import build_steps
-from animerun_addon.scene.frames import render_png, writing_png
 
 
 @pytest.fixture
@@ -89,10 +85,10 @@ SCENES = [
 @pytest.mark.parametrize("build", SCENES, ids=lambda build: build.__name__)
 def test_flow_agrees_with_cycles_where_cycles_is_right(scene, build, tmp_path):
     build(scene)
-    frames = shots.read_frames(scene, [1, 2, 3])
-    for other, theirs in zip((3, 1), shots.cycles_vectors(scene, 2, tmp_path), strict=True):
-        ours = shots.flow_between(frames, 2, other)
-        here = (frames[2].ids >= 0) & ~shots.silhouettes(frames[2].snapshot, frames[2].ids) & ours.valid
+    frames = labelled.read_frames(scene, [1, 2, 3])
+    for other, theirs in zip((3, 1), labelled.cycles_vectors(scene, 2, tmp_path), strict=True):
+        ours = labelled.flow_between(frames, 2, other)
+        here = (frames[2].ids >= 0) & ~labelled.silhouettes(frames[2]) & ours.valid
         assert here.sum() > 500
         error_px = np.linalg.norm(ours.flow_px[here] - theirs[here], axis=-1)
         assert np.linalg.norm(theirs[here], axis=-1).max() > 0.5, "the scene moves"
@@ -100,111 +96,16 @@ def test_flow_agrees_with_cycles_where_cycles_is_right(scene, build, tmp_path):
         assert np.percentile(error_px, 99) < 0.1
 
 
-def flat_picture(scene, frame, folder):
-    """The frame in flat colours, no contours, no smoothing; (H, W, 3) in 0..1."""
-    shading = scene.display.shading
-    scene.render.engine = "BLENDER_WORKBENCH"
-    scene.display.render_aa = "OFF"
-    shading.light, shading.color_type = "FLAT", "MATERIAL"
-    shading.show_object_outline = shading.show_shadows = shading.show_cavity = False
-    scene.view_settings.view_transform = "Standard"
-    scene.render.dither_intensity = 0.0
-    path = folder / f"{frame:04}.png"
-    with writing_png(scene):
-        render_png(scene, frame, path)
-    return cv2.imread(str(path)).astype(np.float32) / 255
-
-
-def warped_back(picture, flow_px):
-    """The next picture seen through the flow, (H, W, 3)."""
-    height, width = flow_px.shape[:2]
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    return cv2.remap(
-        picture, x + flow_px[..., 0], y + flow_px[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-
-
-def demo_shot():
-    scene = Job("Demo scene", build_steps()).run()
-    bpy.context.window.scene = scene
-    return scene
-
-
 @pytest.mark.parametrize("frame", [5, 30])
 def test_next_frame_warped_back_is_this_frame(frame, tmp_path):
-    """Without contours: the hulls' black rims do not move with the surface."""
-    scene = demo_shot()
-    for thing in scene.objects:
-        for modifier in thing.modifiers:
-            modifier.show_render = modifier.name != "Outline"
-    here, there = flat_picture(scene, frame, tmp_path), flat_picture(scene, frame + 1, tmp_path)
-    frames = shots.read_frames(scene, [frame, frame + 1])
-    forward = shots.flow_between(frames, frame, frame + 1)
-    hidden = hidden_at(frames[frame], frames[frame + 1])
-    seen = forward.valid & ~hidden & (frames[frame].ids >= 0)
-    assert seen.mean() > 0.3
-    error = np.abs(warped_back(there, forward.flow_px) - here)[seen].mean()
-    assert error < 0.01
-    assert error < 0.1 * np.abs(there - here)[seen].mean(), "without the flow the pictures differ far more"
-
-
-def hidden_at(here, there):
-    return exact_occlusion(here.snapshot, here.surface, there.snapshot, there.surface)
-
-
-POINTS = 2000
-
-
-def test_exact_occlusion_agrees_with_rays():
-    """Random surface points of the demo scene, cast at from the other frame's camera: what does the ray meet first?"""
-    scene = demo_shot()
-    scene.render.resolution_percentage = 50
-    frames = shots.read_frames(scene, [30, 31])
-    here, there = frames[30], frames[31]
-    landed = landing(here.snapshot, here.surface, there.snapshot)
-    hidden = hidden_at(here, there).reshape(-1)
-    width, height = there.snapshot.camera.width_px, there.snapshot.camera.height_px
-    inside = (landed.x_px > 0) & (landed.x_px < width) & (landed.y_px > 0) & (landed.y_px < height)
-    candidates = np.flatnonzero(landed.valid & inside & (here.ids.reshape(-1) >= 0))
-    picked = np.random.default_rng(1).choice(candidates, POINTS, replace=False)
-    assert 20 < hidden[picked].sum() < POINTS / 2
-    rays = Rays(there.snapshot)
-    truth = [rays.hide(landed.x_px[p], landed.y_px[p], landed.depth_m[p]) for p in picked]
-    agree = [answer == hidden[p] for answer, p in zip(truth, picked, strict=True) if answer is not None]
-    assert len(agree) > 0.9 * POINTS
-    assert np.mean(agree) > 0.995
-
-
-class Rays:
-    """Casts from a snapshot's perspective camera at its triangles, one after the other until something is opaque."""
-
-    def __init__(self, snapshot):
-        self.snapshot = snapshot
-        self.tree = BVHTree.FromPolygons(snapshot.positions.tolist(), snapshot.triangles.tolist())
-        self.world_from_clip = np.linalg.inv(snapshot.camera.clip_from_world)
-        self.camera_m = np.linalg.inv(snapshot.camera.camera_from_world)[:3, 3]
-        self.forward = -snapshot.camera.camera_from_world[2, :3]
-
-    def hide(self, x_px, y_px, depth_m):
-        """Whether something drawn lies in front of the point at this depth; None where a cut-out card decides."""
-        camera = self.snapshot.camera
-        ndc = np.array([2 * x_px / camera.width_px - 1, 1 - 2 * y_px / camera.height_px, 0.5, 1.0])
-        through = self.world_from_clip @ ndc
-        direction = through[:3] / through[3] - self.camera_m
-        direction /= np.linalg.norm(direction)
-        start = self.camera_m
-        while True:
-            place, normal, triangle, _ = self.tree.ray_cast(start, direction)
-            if place is None:
-                return False
-            depth_there_m = (np.array(place) - self.camera_m) @ self.forward
-            if depth_there_m > depth_m * (1 - 1e-4):
-                return False
-            if self.snapshot.cutout_ids is not None and self.snapshot.cutout_ids[triangle] >= 0:
-                return None
-            if depth_there_m > camera.clip_start_m and self.is_drawn(triangle, np.array(normal) @ direction > 0):
-                return True
-            start = np.array(place) + direction * 1e-5
-
-    def is_drawn(self, triangle, from_behind):
-        return not (from_behind and self.snapshot.culls_back[triangle])
+    """Without contours: the hulls' black rims do not move with the surface. bench/warp.py tells what they cost."""
+    scene = Job("Demo scene", build_steps()).run()
+    bpy.context.window.scene = scene
+    labelled.show_flat(scene)
+    labelled.show_hulls(scene, False)
+    pictures = {number: labelled.picture(scene, number, tmp_path) for number in (frame, frame + 1)}
+    frames = labelled.read_frames(scene, pictures)
+    assert (frames[frame].ids >= 0).mean() > 0.3
+    warped, unwarped = labelled.warp_errors(frames, pictures, frame, frame + 1)
+    assert warped < 0.01
+    assert warped < 0.1 * unwarped, "without the flow the pictures differ far more"

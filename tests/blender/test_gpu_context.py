@@ -120,6 +120,27 @@ class TestContext:
         assert "libEGL finds no device" in words
         assert "numpy" in words
 
+    @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="EGL is Linux's")
+    def test_on_a_machine_without_a_driver_the_engine_renders_by_software_or_says_what_is_missing(self):
+        words = run_alone(
+            """
+            from animerun_addon import registration
+            from flat_frames import build_flat_scene
+            registration.register()
+            scene = build_flat_scene()
+            scene.render.engine = "ANIMERUN_LABELS"
+            bpy.ops.render.render()
+            scene.animerun.id_backend = "GPU"
+            try:
+                bpy.ops.render.render()
+            except RuntimeError as error:
+                print(str(error).strip())
+            """,
+            __EGL_VENDOR_LIBRARY_DIRS="/nonexistent",
+        )
+        assert "libEGL finds no device" in words
+        assert "draw by software" in words
+
     def test_machine_without_the_library_is_told_so(self, monkeypatch):
         def missing(name):
             raise OSError(name)

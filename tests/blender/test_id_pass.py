@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from id_scenes import CARD, CARD_UVS, FROM_BEHIND, camera_at_origin, card, cards, per_card, random_scene, snapshot_of
 
+from animerun_addon.labels.rasterize import rasterize
 from animerun_addon.labels.snapshot import NO_SURFACE, Cutout
 from animerun_addon.scene.id_pass import draw_ids
 
@@ -104,6 +105,26 @@ class TestMadeByHand:
         ids = draw_ids(snapshot_of(tiles, triangles, **flags))
         assert len(np.unique(plain)) == 127
         assert np.array_equal(ids, np.where(flags["holds_out"][plain], NO_SURFACE, plain))
+
+
+def test_of_what_is_equally_near_both_backends_see_the_same():
+    """Copies of one net that lie in one place, solid and cut out, culled and in front, in any order."""
+    rng = np.random.default_rng(6)
+    net = [corner for x in range(-4, 5) for corner in card(5, half_size=0.6, centre=(x, 0.3 * x))]
+    triangles = np.tile(np.concatenate([CARD + 4 * n for n in range(9)]), (40, 1))
+    count = len(triangles)
+    alike = snapshot_of(
+        net,
+        rng.permutation(triangles),
+        culls_back=rng.random(count) < 0.5,
+        in_front=rng.random(count) < 0.03,
+        uvs=rng.random((count, 3, 2)).astype(np.float32),
+        cutout_ids=rng.integers(-1, 2, count).astype(np.int32),
+        cutouts=(Cutout(np.eye(4, dtype=np.float32), True), Cutout(1 - np.eye(4, dtype=np.float32), False)),
+    )
+    ids = draw_ids(alike)
+    assert len(np.unique(ids)) > 30
+    assert np.array_equal(ids, rasterize(alike))
 
 
 class TestCutouts:

@@ -206,6 +206,7 @@ def test_a_cutout_has_its_alpha_top_down_and_its_uvs(tiny_scene, is_mirrored):
 
 
 def test_a_cutout_uses_the_map_that_its_texture_names(tiny_scene):
+    tiny_scene.render.engine = "CYCLES"
     thing = card(tiny_scene, uv_map="Other", extension="EXTEND")
     thing.data.uv_layers.new(name="Other").uv.foreach_set("vector", [0.25] * 8)
     snapshot = shot(tiny_scene)

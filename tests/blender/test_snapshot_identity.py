@@ -13,6 +13,7 @@ from snapshot_scenes import (
     names,
     of,
     points,
+    scatter,
     shot,
     shots,
     square,
@@ -162,33 +163,6 @@ def test_the_demo_scene_reads_with_keys_that_match():
     assert np.mean(same) > 0.98
     assert np.isfinite(read[0].positions).all()
     print(f"demo: {len(read[0].triangles)} triangles, {len(first)} instances, {seconds[-1] * 1e3:.0f} ms a frame")
-
-
-def scatter(scene, source):
-    """Geometry nodes that put an object on every corner of a square and keep the square."""
-    thing = square(scene, "Scatter")
-    tree = bpy.data.node_groups.new("Scatter", "GeometryNodeTree")
-    tree.interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
-    tree.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
-    entry, leave, join, place, info = (
-        tree.nodes.new(kind)
-        for kind in (
-            "NodeGroupInput",
-            "NodeGroupOutput",
-            "GeometryNodeJoinGeometry",
-            "GeometryNodeInstanceOnPoints",
-            "GeometryNodeObjectInfo",
-        )
-    )
-    info.inputs["Object"].default_value = source
-    info.inputs["As Instance"].default_value = True
-    tree.links.new(entry.outputs[0], place.inputs["Points"])
-    tree.links.new(info.outputs["Geometry"], place.inputs["Instance"])
-    tree.links.new(entry.outputs[0], join.inputs[0])
-    tree.links.new(place.outputs[0], join.inputs[0])
-    tree.links.new(join.outputs[0], leave.inputs[0])
-    thing.modifiers.new("Scatter", "NODES").node_group = tree
-    return thing
 
 
 def test_geometry_nodes_instances_stand_at_their_points(tiny_scene):

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The id pass in a real Blender's window, where there is a context already and other things are drawn with it."""
 
+from pathlib import Path
+
+import cv2
+import numpy as np
 import pytest
 from harness import BlenderDiedError, BlenderWindow
 
@@ -43,15 +47,82 @@ result = different, len(np.unique(expected)), used, gpu.platform.backend_type_ge
 """
 
 
-@pytest.mark.parametrize("backend", ["opengl", "vulkan"])
-def test_gpu_in_a_window_sees_what_numpy_sees(real_blender, built_zip, backend):
+FLAT_FRAMES = Path(__file__).parents[1] / "blender" / "flat_frames.py"
+EMPTY_FILE = "bpy.ops.wm.read_homefile(use_empty=True)"
+LIST_WAYS = """
+result = [way.__name__ for way in WAYS]
+"""
+COMPARE_WITH_WORKBENCH = """
+scene = build_flat_scene()
+{way}(scene)
+shown = shown_objects(scene)
+differing = [int((labelled_objects(scene, backend) != shown).sum()) for backend in ("gpu", "numpy")]
+result = [*differing, len(np.unique(shown)), shown.size]
+"""
+NUMPY_MAY_DIFFER = 2e-4  # of the pixels
+# As F12 does it: in a thread of its own, not the one that draws the window.
+RENDER_LABELS = """
+bpy.context.preferences.view.render_display_type = "NONE"
+scene = build_flat_scene()
+scene.render.engine, scene.animerun.id_backend = "ANIMERUN_LABELS", "{backend}"
+scene.render.filepath = "{path}"
+bpy.ops.render.render("INVOKE_DEFAULT", write_still=True)
+"""
+SHOW_RENDER_PROPERTIES = """
+bpy.context.window.scene.render.engine = "ANIMERUN_LABELS"
+with override("PROPERTIES"):
+    bpy.context.space_data.context = "RENDER"
+    assert bpy.types.RENDER_PT_animerun_labels.poll(bpy.context)
+"""
+
+
+@pytest.fixture(scope="module", params=["opengl", "vulkan"])
+def drawing_window(request, real_blender, built_zip):
+    """A Blender that draws with one of its two backends; its name in capitals is `drawn_by`."""
     try:
-        with BlenderWindow(real_blender, install=built_zip, gpu_backend=backend, size=(640, 480)) as window:
-            different, seen, used, drawn_by = window.run(CARDS + COMPARED)
-            assert "Traceback" not in window.console()
+        with BlenderWindow(real_blender, install=built_zip, gpu_backend=request.param, size=(640, 480)) as window:
+            window.drawn_by = request.param.upper()
+            yield window
     except BlenderDiedError as error:
         if real_blender.tree is not None:  # our own tree brings a driver for both
             raise
-        pytest.skip(f"no {backend} here: {error}")
-    assert (different, used, drawn_by) == (0, "gpu", backend.upper())
+        pytest.skip(f"no {request.param} here: {error}")
+
+
+def test_gpu_in_a_window_sees_what_numpy_sees(drawing_window):
+    different, seen, used, drawn_by = drawing_window.run(CARDS + COMPARED)
+    assert (different, used, drawn_by) == (0, "gpu", drawing_window.drawn_by)
     assert seen > 6
+    assert "Traceback" not in drawing_window.console()
+
+
+def test_every_pixel_in_a_window_is_as_workbench_shows_it(drawing_window):
+    """In one test, for a window that all of them share; what each is stands in test_id_pass_workbench.py."""
+    source = FLAT_FRAMES.read_text(encoding="utf-8")
+    for way in drawing_window.run(source + LIST_WAYS):
+        drawing_window.run(EMPTY_FILE)
+        on_gpu, in_numpy, seen, size = drawing_window.run(source + COMPARE_WITH_WORKBENCH.format(way=way))
+        assert (way, on_gpu) == (way, 0)
+        assert in_numpy <= NUMPY_MAY_DIFFER * size, way
+        assert seen >= 9, way
+    assert "Traceback" not in drawing_window.console()
+
+
+@pytest.mark.parametrize(("backend", "drawn_by"), [("GPU", b"gpu"), ("NUMPY", b"numpy")])
+def test_f12_draws_labels_by_what_the_scene_says(drawing_window, backend, drawn_by):
+    picture = drawing_window.folder / f"{backend}.png"
+    drawing_window.run(EMPTY_FILE)
+    source = FLAT_FRAMES.read_text(encoding="utf-8")
+    drawing_window.run(source + RENDER_LABELS.format(backend=backend, path=picture))
+    drawing_window.wait_until("not bpy.app.is_job_running('RENDER')")
+    assert b"AnimeRun drawn by\0" + drawn_by in picture.read_bytes()
+    assert len(np.unique(cv2.imread(str(picture)).reshape(-1, 3), axis=0)) >= 9
+    assert "Traceback" not in drawing_window.console()
+
+
+def test_the_engines_choice_stands_in_the_render_properties(drawing_window):
+    drawing_window.run("bpy.ops.wm.read_homefile()")
+    before = drawing_window.pixels()
+    drawing_window.run(SHOW_RENDER_PROPERTIES)
+    assert not np.array_equal(drawing_window.pixels(), before)
+    assert "Traceback" not in drawing_window.console()

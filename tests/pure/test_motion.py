@@ -21,8 +21,9 @@ from tiny_snapshots import (
     turned,
 )
 
-from animerun_addon.labels.correspondence import positions_at
+from animerun_addon.labels.correspondence import correspondence
 from animerun_addon.labels.motion import flow
+from animerun_addon.labels.rasterize import rasterize
 from animerun_addon.labels.surface import surface_points
 
 # The issue asks for 1e-3 px. float32 holds a flow of some pixels to 1e-6.
@@ -125,6 +126,22 @@ def test_a_plane_that_crosses_the_near_plane_is_followed_up_to_the_camera():
     assert np.array_equal(result.valid & ground, ahead & ground)
     error = np.abs(result.flow_px - expected)[ground & ahead]
     assert (error / np.maximum(1, np.abs(expected[ground & ahead]))).max() < 1e-6
+
+
+@pytest.mark.parametrize("roll", [0, 37])
+@pytest.mark.parametrize("step_m", [0.1, 0.5])
+def test_two_triangles_that_fill_a_large_picture_are_as_exact(roll, step_m):
+    # Far from where a triangle's numbers were found: a ground up to the horizon, seen by a rolled camera.
+    turn = turned((1, 0, 0), 80) @ turned((0, 0, 1), roll)
+    here, there = (
+        snapshot(n, perspective((0, step_m * n, 1), turn, 1000.0, size=(1024, 436)), plane(size=400)) for n in (0, 1)
+    )
+    ids = rasterize(here)
+    result = flow(here, surface_points(here, ids), there)
+    ground = (ids >= 0) & result.valid
+    assert ground.mean() > 0.3
+    error = np.abs(result.flow_px - through_plane(here.camera, there.camera))[ground]
+    assert error.max() < 10 * EXACT_PX  # flows of some 150 px, which float32 holds to 1e-5
 
 
 def through_plane(camera, other, depth_only=False):
@@ -249,7 +266,7 @@ def test_what_is_not_seen_is_not_complained_about():
     hidden = cube(name="Behind", at=(0, 0, -10))
     here, there = snapshot(1, perspective(), plane(), hidden), snapshot(2, perspective(), plane())
     assert flow_between(here, there).notes == ()
-    assert positions_at(here, there).lost == {1: "it is not there at frame 2"}
+    assert correspondence(here, there).lost == {1: "it is not there at frame 2"}
 
 
 def test_velocities_are_used_where_vertices_do_not_match_and_it_is_said():
@@ -271,11 +288,12 @@ def test_instances_are_matched_by_key_and_not_by_order():
     parts = [plane(name=str(number), at=(number, 0, 0)) for number in range(5)]
     moved = [parts[number].moved((0, 0, number)) for number in (3, 4, 0, 2)]
     here, there = snapshot(1, perspective(), *parts), snapshot(2, perspective(), *moved)
-    followed = positions_at(here, there)
-    expected = np.concatenate([part.moved((0, 0, number)).vertices for number, part in enumerate(parts)])
-    assert followed.known.tolist() == [True] * 4 + [False] * 4 + [True] * 12
-    assert np.array_equal(followed.positions[followed.known], expected[followed.known])
-    assert set(followed.lost) == {1}
+    found = correspondence(here, there)
+    assert found.followed.tolist() == [True, False, True, True, True]
+    for number in (0, 2, 3, 4):
+        rows = np.arange(4) + here.instances[number].first_vertex + found.shifts[number]
+        assert np.array_equal(there.positions[rows], parts[number].moved((0, 0, number)).vertices)
+    assert set(found.lost) == {1}
 
 
 def test_the_arrays_given_are_left_alone():
@@ -289,7 +307,8 @@ def test_three_thousand_instances_are_matched_quickly():
     parts = [plane(name=str(number), at=(number, 0, 0)) for number in range(3000)]
     here, there = snapshot(1, perspective(), *parts), snapshot(2, perspective(), *reversed(parts))
     start = time.perf_counter()
-    followed = positions_at(here, there)
+    found = correspondence(here, there)
     assert time.perf_counter() - start < 0.2  # 0.01 on a free core
-    assert followed.known.all()
-    assert np.array_equal(followed.positions, here.positions)
+    assert found.followed.all()
+    rows = 4 * np.arange(3000)[:, None] + np.arange(4) + found.shifts[:, None]
+    assert np.array_equal(there.positions[rows.ravel()], here.positions)

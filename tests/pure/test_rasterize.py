@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from raster_scenes import WHITE, lens_camera, on_sheet, picture, sheet_camera, snapshot_of
 
 from animerun_addon.labels import rasterize as rasterize_module
-from animerun_addon.labels.clipping import clip_positions, pieces_in_view
+from animerun_addon.labels.clipping import clip_positions, pieces_in_view, rows_to_draw
 from animerun_addon.labels.rasterize import rasterize
 from animerun_addon.labels.snapshot import NO_SURFACE, Cutout
 
@@ -251,6 +251,36 @@ def test_two_triangles_at_a_cut_edge_get_the_very_same_point():
     for first, second in points.reshape(3, 3, 200, 2).transpose(2, 3, 1, 0):
         # The corner inside, the cut of the edge that both have, and one cut each.
         assert len(np.unique([*first, *second], axis=0)) == 4
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("size", [0.05, 0.4, 6.0])
+def test_rows_to_draw_are_all_that_is_seen(seed, size):
+    random = np.random.default_rng(seed)
+    camera = lens_camera(64, 48, focal_px=40, near=1.0, far=12.0)
+    corners = random.uniform((-9, -9, -14), (9, 9, 3), (4000, 1, 3)) + random.normal(0, size, (4000, 3, 3))
+    whole = snapshot_of(camera, corners)
+    rows = rows_to_draw(clip_positions(camera.clip_from_world, whole.positions), whole.triangles, 64, 48)
+    assert len(rows) < 3900
+    assert np.isin(np.unique(rasterize(whole)), [NO_SURFACE, *rows]).all()
+
+
+def test_a_triangle_is_left_out_unless_it_may_cover_a_pixel_centre():
+    camera = sheet_camera(8, 8)
+
+    def is_drawn(*corners):
+        made = snapshot_of(camera, on_sheet(camera, corners))
+        return len(rows_to_draw(clip_positions(camera.clip_from_world, made.positions), made.triangles, 8, 8)) == 1
+
+    assert is_drawn((3, 3), (5, 3), (3, 5))
+    assert not is_drawn((3.6, 1), (4.4, 4), (3.6, 7)), "between two columns of centres"
+    assert not is_drawn((1, 3.6), (4, 4.4), (7, 3.6)), "between two rows"
+    assert is_drawn((3.6, 1), (4.45, 4), (3.6, 7)), "as near to a centre as a GPU's grid is wide"
+    assert not is_drawn((-9, 1), (-2, 4), (-5, 7)), "left of the image"
+    assert is_drawn((-9, 1), (0.6, 4), (-5, 7))
+    assert not is_drawn((1, 1, -1), (4, 4, -2), (1, 7, -1)), "behind the camera"
+    assert not is_drawn((1, 1, 101), (4, 4, 102), (1, 7, 101)), "beyond the clip range"
+    assert is_drawn((1, 1, -1), (4, 4, 102), (1, 7, -1)), "right through it"
 
 
 def test_what_is_behind_the_camera_before_the_near_or_beyond_the_far_plane_is_not_seen():

@@ -24,6 +24,18 @@ def test_a_cutout_is_drawn_from_alpha_half_on_with_its_first_row_at_the_top():
     assert np.array_equal(quad_with(Cutout(alpha, repeats=False)), picture("11.. 11.. ..11 ..11") >= 0)
 
 
+def test_a_cutout_flush_on_a_solid_surface_is_seen_whichever_comes_first():
+    camera = sheet_camera(4, 4)
+    corners = [(0, 0, -9), (4, 0, -9), (4, 4, -9), (0, 4, -9)]
+    decal = Cutout(np.array([[1, 0], [0, 0]], np.float32), repeats=False)
+    for decal_rows in (slice(0, 2), slice(2, 4)):
+        cutout_ids = np.full(4, -1, np.int32)
+        cutout_ids[decal_rows] = 0
+        both = {"uvs": np.tile(QUAD_UVS, (2, 1, 1)), "cutout_ids": cutout_ids, "cutouts": (decal,)}
+        ids = rasterize(snapshot_of(camera, corners, QUAD * 2, **both))
+        assert np.array_equal(cutout_ids[ids] == 0, picture("11.. 11.. .... ....") >= 0)
+
+
 def test_beyond_its_border_a_cutout_repeats_or_goes_on():
     alpha = np.array([[1, 0], [0, 0]], np.float32)  # there in the upper left quarter
     wide = QUAD_UVS * 2 - np.float32(1)  # the image is the upper right quarter of the sheet

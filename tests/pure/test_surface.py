@@ -100,6 +100,19 @@ def test_tiny_triangles_far_from_the_origin_are_as_exact():
     assert np.abs(surface.points_m() - points_by_ray(scene, surface)).max() < 1e-9
 
 
+def test_a_triangle_seen_edge_on_has_a_point_of_its_own_at_each_of_its_pixels():
+    # A square seen from its side, in a row of pixel centres: its plane says nothing about what lies beside it.
+    scene = snapshot(1, perspective(shift_px=(0, 0.5)), plane(size=3, turn=turned((1, 0, 0), 89.999)))
+    ids = np.full((48, 64), -1, dtype=np.int32)
+    ids[24, 20:44] = 0
+    surface = surface_points(scene, ids)
+    points = surface.points_m()
+    assert surface.triangles.tolist().count(0) >= 24
+    assert np.abs(projected(scene.camera, points)[:, 0] - (np.arange(20, 44) + 0.5)).max() < 2
+    assert (np.diff(points[:, 0]) >= 0).all()
+    assert np.abs(points).max() < 1.6
+
+
 def test_a_pixel_centre_just_outside_of_an_edge_on_triangle_gets_a_point_of_that_triangle():
     # A rasteriser that snaps corners may draw the cube's side that is seen edge-on; its plane goes to the horizon.
     scene = snapshot(1, perspective(eye=(1, 0, 5)), cube())
@@ -176,7 +189,7 @@ def test_rays_come_back_to_their_pixels(eye, axis, degrees, focal, shift, x, y, 
     turn = turned(axis, degrees)
     camera = orthographic(eye, turn, focal / 10, shift) if flat else perspective(eye, turn, focal, shift, aspect=1.25)
     origins, directions = camera_rays(camera, np.array([x]), np.array([y]))
-    there = on_image(camera, origins + depth_m * directions)[0]
+    there = on_image(camera, origins + depth_m * directions)[:, 0]
     assert np.abs(there[:2] / there[2] - (x, y)).max() < 1e-8
     assert there[3] == pytest.approx(depth_m, rel=1e-9)
     near, far = (end[0] for end in rays(camera, np.array([x]), np.array([y])))
