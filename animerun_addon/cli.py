@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from .errors import AnimeRunError, BlenderError, Cancelled, InputError
 from .frame_range import parse_frames
+from .style_options import add_style_options, style_settings
 from .terminal import DONE, INTERRUPTED, OUR_BUG, USER_MISTAKE, Supervisor, Terminal, quiet_blender
 from .version import VERSION
 
@@ -50,10 +51,42 @@ def _render(options: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
     _start_blender()
     from .pipeline.job import Job
     from .pipeline.render import find_scene, open_blend, render_steps
+    from .pipeline.variants import variant_steps, variants_of
+    from .scene.style import last_settings
+    from .style_properties import style_settings_of
 
     open_blend(options.file)
-    files = Job("Render", render_steps(find_scene(options.scene), options.out, frames)).run(terminal.show)
-    return {"folder": str(options.out.resolve()), "frames": len(files)}
+    scene = find_scene(options.scene)
+    if options.style or options.augment or options.line_art:
+        settings = style_settings(options, last_settings(scene) or style_settings_of(scene))
+        variants = variants_of(settings, options.augment, options.line_art)
+        files = Job("Render", variant_steps(scene, options.out, variants, frames)).run(terminal.show)
+    else:
+        files = {"": Job("Render", render_steps(scene, options.out, frames)).run(terminal.show)}
+    result: dict[str, Any] = {"folder": str(options.out.resolve()), "frames": sum(map(len, files.values()))}
+    if options.video is not None:
+        from .pipeline.frame_files import write_scene_video
+
+        write_scene_video(options.video, next(iter(files.values())), scene)
+        result["video"] = str(options.video.resolve())
+    return result
+
+
+def _style(options: argparse.Namespace, _terminal: Terminal) -> dict[str, Any]:
+    _start_blender()
+    from .pipeline.render import find_scene, open_blend, save_blend
+    from .scene.style import convert, last_settings, restore
+    from .style_properties import style_settings_of
+
+    open_blend(options.file)
+    scene = find_scene(options.scene)
+    if options.restore:
+        report = restore(scene)
+    else:
+        report = convert(scene, style_settings(options, last_settings(scene) or style_settings_of(scene)))
+    save_blend(options.out)
+    findings = {name: [str(finding) for finding in getattr(report, name)] for name in ("left", "kept", "gone")}
+    return {"file": str(options.out.resolve()), "changed": dict(report.changed), **findings}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -83,6 +116,18 @@ def build_parser() -> argparse.ArgumentParser:
     render.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the PNG files")
     render.add_argument("--frames", metavar="1-48", help="frames to render (default: the scene's range)")
     render.add_argument("--scene", metavar="NAME", help="the scene's name (default: the active scene)")
+    render.add_argument("--style", action="store_true", help="as flat 2D animation; the file itself stays as it is")
+    render.add_argument("--line-art", action="store_true", help="grey contours on white as well, in OUT/line_art")
+    render.add_argument("--augment", type=int, default=0, metavar="N", help="N more times in other colours")
+    render.add_argument("--video", type=Path, metavar="FILE", help="the frames as an H.264 video as well")
+    add_style_options(render)
+
+    style = add("style", _style, "turn a .blend file's scene into flat 2D animation, or back")
+    style.add_argument("file", type=Path, metavar="FILE", help="the .blend file")
+    style.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .blend file to write")
+    style.add_argument("--scene", metavar="NAME", help="the scene's name (default: the active scene)")
+    style.add_argument("--restore", action="store_true", help="undo an earlier conversion")
+    add_style_options(style)
     return parser
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 
 import bpy
 
+from .style_properties import StyleProperties
+
 
 class AnimeRunSettings(bpy.types.PropertyGroup):
     """Saved with the file, one for each scene."""
 
+    style: bpy.props.PointerProperty(  # type: ignore[valid-type]
+        name="2D Style", description="What the conversion to flat 2D animation does", type=StyleProperties
+    )
     output_folder: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Output",
         description="Where this scene's results go. // is the folder of the .blend file",
@@ -34,6 +39,24 @@ class AnimeRunSettings(bpy.types.PropertyGroup):
         default=48,
         min=0,
         max=1_048_574,
+    )
+    line_art: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Line Art",
+        description="Render the frames once more as grey contours on white, in 2D style",
+        default=False,
+    )
+    variants: bpy.props.IntProperty(  # type: ignore[valid-type]
+        name="Colour Variants",
+        description="Render the frames so many times more in other colours, in 2D style. Each takes as long again",
+        default=0,
+        min=0,
+        soft_max=10,
+        max=1000,
+    )
+    makes_video: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Video",
+        description="Make an H.264 video of the frames as well",
+        default=False,
     )
     id_backend: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Drawn By",

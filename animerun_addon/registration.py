@@ -8,26 +8,39 @@ from typing import Any
 import bpy
 
 from . import cli
-from .operators import demo, jobs, render
+from .operators import demo, jobs, render, style
 from .panels import labels_engine
 from .panels import main as panels
+from .panels import style as style_panels
 from .pipeline import runner
 from .preferences import AnimeRunPreferences
 from .properties import AnimeRunSettings
 from .scene.engine import LabelsEngine
+from .style_properties import StyleProperties
 
 CLASSES = [
+    StyleProperties,
     AnimeRunSettings,
     AnimeRunPreferences,
     jobs.ANIMERUN_OT_cancel_job,
     demo.ANIMERUN_OT_add_demo_scene,
     render.ANIMERUN_OT_render_frames,
     render.ANIMERUN_OT_open_output,
+    style.ANIMERUN_OT_toggle_style,
+    style.ANIMERUN_OT_update_style,
+    style.ANIMERUN_OT_select_finding,
+    style.ANIMERUN_OT_copy_report,
     panels.VIEW3D_PT_animerun,
+    style_panels.VIEW3D_PT_animerun_style,
+    style_panels.VIEW3D_PT_animerun_style_colours,
+    style_panels.VIEW3D_PT_animerun_style_steps,
+    style_panels.VIEW3D_PT_animerun_style_report,
     panels.VIEW3D_PT_animerun_frames,
     LabelsEngine,
     labels_engine.RENDER_PT_animerun_labels,
 ]
+
+HANDLERS = [*runner.HANDLERS, *style.HANDLERS]
 
 _commands: list[Any] = []
 
@@ -37,7 +50,7 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     bpy.types.Scene.animerun = bpy.props.PointerProperty(type=AnimeRunSettings)
-    for name, function in runner.HANDLERS:
+    for name, function in HANDLERS:
         getattr(bpy.app.handlers, name).append(function)
     _commands.append(bpy.utils.register_cli_command("animerun", cli.main))
 
@@ -46,7 +59,7 @@ def unregister() -> None:
     """The same, backwards."""
     runner.stop_all()
     bpy.utils.unregister_cli_command(_commands.pop())
-    for name, function in reversed(runner.HANDLERS):
+    for name, function in reversed(HANDLERS):
         getattr(bpy.app.handlers, name).remove(function)
     del bpy.types.Scene.animerun
     for cls in reversed(CLASSES):

@@ -88,7 +88,7 @@ class Terminal:
             print(json.dumps(result))
         else:
             for name, value in result.items():
-                print(f"{name}: {'none' if value is None else value}")
+                _print(name, value)
         return DONE
 
     def fail(self, message: str, code: int) -> int:
@@ -104,6 +104,16 @@ class Terminal:
         if self._line_is_open:
             sys.stderr.write("\n")
             self._line_is_open = False
+
+
+def _print(name: str, value: Any) -> None:
+    """One result; several below each other, and nothing of an empty list."""
+    if isinstance(value, dict):
+        value = [f"{key}: {item}" for key, item in value.items()]
+    if not isinstance(value, list):
+        print(f"{name}: {'none' if value is None else value}")
+    elif value:
+        print("\n  ".join([f"{name}:", *value]))
 
 
 @contextlib.contextmanager

@@ -49,6 +49,12 @@ class ANIMERUN_OT_render_frames(JobOperator, bpy.types.Operator):
         options = ["--out", str(folder), "--scene", context.scene.name]
         if not settings.use_scene_range:
             options += ["--frames", f"{settings.frame_start}-{settings.frame_end}"]
+        if settings.line_art:
+            options.append("--line-art")
+        if settings.variants:
+            options += ["--augment", str(settings.variants)]
+        if settings.makes_video:
+            options += ["--video", str(folder.with_suffix(".mp4"))]
         return command_on_open_file_job("Render frames", "render", options)
 
     def use_result(self, _context: bpy.types.Context, result: dict[str, Any]) -> str:

@@ -15,13 +15,15 @@ CHARACTER_PX, MARGIN_PX = 6.8, 60
 ICONS = {JobState.DONE: "CHECKMARK", JobState.CANCELLED: "CANCEL", JobState.FAILED: "ERROR"}
 
 
-class _Section:
+class SidebarPanel:
+    """Where all our panels are."""
+
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = "AnimeRun"
 
 
-class VIEW3D_PT_animerun(_Section, bpy.types.Panel):
+class VIEW3D_PT_animerun(SidebarPanel, bpy.types.Panel):
     """What runs now, and the way in for a newcomer."""
 
     bl_idname = "VIEW3D_PT_animerun"
@@ -40,7 +42,7 @@ class VIEW3D_PT_animerun(_Section, bpy.types.Panel):
         layout.operator("animerun.add_demo_scene", icon="OUTLINER_OB_ARMATURE")
 
 
-class VIEW3D_PT_animerun_frames(_Section, bpy.types.Panel):
+class VIEW3D_PT_animerun_frames(SidebarPanel, bpy.types.Panel):
     """Rendering the scene's frames."""
 
     bl_idname = "VIEW3D_PT_animerun_frames"
@@ -63,6 +65,10 @@ class VIEW3D_PT_animerun_frames(_Section, bpy.types.Panel):
         column.enabled = not settings.use_scene_range
         column.prop(settings, "frame_start")
         column.prop(settings, "frame_end")
+        column = layout.column(heading="As Well")
+        column.prop(settings, "line_art")
+        column.prop(settings, "makes_video")
+        column.prop(settings, "variants")
 
 
 def _draw_running_job(layout: bpy.types.UILayout, index: int, status: JobStatus) -> None:

@@ -11,8 +11,10 @@ import bpy
 from ..output import whole_file, writable_folder, write_text
 from ..progress import Progress, Result, Steps
 from ..scene.demo import build_steps
+from ..style_settings import Contours, StyleSettings
 from .demo_page import page_html
-from .render import frame_name, render_steps, scene_frames
+from .render import frame_name, scene_frames
+from .variants import Variant, variant_steps
 
 PAGE = "index.html"
 FRAMES = "frames"
@@ -63,11 +65,12 @@ def _save_alone(scene: bpy.types.Scene, path: Path) -> None:
 
 
 def _render_anew(scene: bpy.types.Scene, folder: Path) -> Steps[list[Path]]:
-    """Render with Workbench: EEVEE, which the saved scene is set to, takes half a minute a frame without a GPU.
+    """Render as flat 2D animation, with lines on the labels' borders.
 
     Frames of an earlier run, maybe of another seed, must not stand among the new ones.
     """
-    scene.render.engine = "BLENDER_WORKBENCH"
     for frame in scene_frames(scene):
         (folder / frame_name(frame)).unlink(missing_ok=True)
-    return (yield from render_steps(scene, folder))
+    look = Variant("", StyleSettings(contours=Contours.FAST))
+    files = yield from variant_steps(scene, folder, [look])
+    return files[look.folder]

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import bpy
 
-from ..errors import InputError, blenders_words
-from ..output import writable_folder
+from ..errors import InputError, OutputError, blenders_words
+from ..output import whole_file, writable_folder
 from ..progress import Progress, Steps
 from ..scene.frames import check_camera, render_png, writing_png
+from .contours import FrameFinish
 
 
 def open_blend(path: Path) -> None:
@@ -35,6 +36,16 @@ def find_scene(name: str | None) -> bpy.types.Scene:
     return scene
 
 
+def save_blend(path: Path) -> None:
+    """Save the open file as a whole new one, its relative paths still right."""
+    writable_folder(path.parent)
+    with whole_file(path) as beside:
+        try:
+            bpy.ops.wm.save_as_mainfile(filepath=str(beside.resolve()), copy=True, relative_remap=True)
+        except RuntimeError as error:
+            raise OutputError(f"'{path}' cannot be saved: {blenders_words(error)}") from error
+
+
 def scene_frames(scene: bpy.types.Scene) -> list[int]:
     """The scene's own frame range, its step included."""
     return list(range(scene.frame_start, scene.frame_end + 1, scene.frame_step))
@@ -51,10 +62,12 @@ def render_steps(scene: bpy.types.Scene, out: Path, frames: Sequence[int] | None
     folder = writable_folder(out)
     wanted = scene_frames(scene) if frames is None else list(frames)
     files: list[Path] = []
+    finish = FrameFinish(scene, wanted)
     with writing_png(scene):
         for done, frame in enumerate(wanted):
             yield Progress(done, len(wanted), f"Rendering frame {frame}")
             path = folder / frame_name(frame)
             render_png(scene, frame, path)
+            finish.finish(frame, path)
             files.append(path)
     return files

@@ -37,3 +37,34 @@ def node_tree_of(block: Any) -> Any:
     if bpy.app.version < (5, 0, 0):
         block.use_nodes = True
     return block.node_tree
+
+
+def node_tree_in_use(block: Any) -> Any:
+    """The node tree that makes the look of a material or world; None where the look is not made of nodes."""
+    # 4.5: a switch. 5.0 and later: always on, and the switch is deprecated.
+    if bpy.app.version < (5, 0, 0) and not block.use_nodes:
+        return None
+    return block.node_tree
+
+
+def node_inputs(modifier: bpy.types.NodesModifier) -> list[Any]:
+    """What is plugged into a geometry nodes modifier from outside: numbers, names, data-blocks."""
+    # Before 5.2: custom properties.
+    if bpy.app.version < (5, 2, 0):
+        return list(modifier.values())
+    inputs = modifier.properties.inputs
+    names = set(inputs.bl_rna.properties.keys()) - {"rna_type", "name"}
+    return [getattr(getattr(inputs, name), "value", None) for name in names]
+
+
+def use_video(render: bpy.types.RenderSettings) -> None:
+    """H.264 in an MP4 file, near-lossless, as output."""
+    if bpy.app.version >= (5, 0, 0):  # which hide video formats behind the media type
+        render.image_settings.media_type = "VIDEO"
+    render.image_settings.file_format = "FFMPEG"
+    render.image_settings.color_mode = "RGB"
+    render.ffmpeg.format = "MPEG4"
+    render.ffmpeg.codec = "H264"
+    render.ffmpeg.constant_rate_factor = "PERC_LOSSLESS"
+    render.ffmpeg.ffmpeg_preset = "GOOD"
+    render.ffmpeg.audio_codec = "NONE"

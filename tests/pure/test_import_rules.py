@@ -21,6 +21,7 @@ LEVEL = {
     "cli": 7,
     "preferences": 6,
     "properties": 6,
+    "style_properties": 5,
     "pipeline": 5,
     "scene": 4,
     "evaluation": 4,
@@ -33,10 +34,22 @@ LEVEL = {
     "terminal": 0,
     "progress": 0,
     "errors": 0,
+    "style_options": 0,
+    "style_settings": 0,
     "version": 0,
 }
 FORBIDDEN_ROOMS = {"panels": {"pipeline"}}
-MAY_IMPORT_BPY = {"registration", "properties", "preferences", "panels", "operators", "pipeline", "scene", "cli"}
+MAY_IMPORT_BPY = {
+    "registration",
+    "properties",
+    "style_properties",
+    "preferences",
+    "panels",
+    "operators",
+    "pipeline",
+    "scene",
+    "cli",
+}
 MAY_IMPORT_TORCH = ("model_bridge/worker.py", "model_bridge/networks/", "model_bridge/training/")
 BPY_MODULES = {"bpy", "bmesh", "mathutils", "gpu", "bpy_extras", "bl_math", "addon_utils"}
 

@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import bpy
 import numpy as np
 
+from ..keys import Curves, add_curves
 from .shapes import Floats
 from .skeleton import PoseTrack, Skeleton
 from .workshop import Workshop
-
-Curves = Mapping[tuple[str, int], tuple[Floats, Floats]]  # (data path, index) -> frames (K,), values (K,)
 
 
 def build_armature(workshop: Workshop, name: str, skeleton: Skeleton, scene: Any, collection: Any) -> Any:
@@ -42,20 +40,8 @@ def build_armature(workshop: Workshop, name: str, skeleton: Skeleton, scene: Any
 
 
 def animate(workshop: Workshop, owner: Any, name: str, curves: Curves, interpolation: str = "BEZIER") -> None:
-    """Give a data-block (object, camera, shape keys) an action with these curves;"""
-    action = workshop.new("actions", name)
-    slot = action.slots.new(id_type=owner.id_type, name=owner.name)
-    bag = action.layers.new("Layer").strips.new(type="KEYFRAME").channelbag(slot, ensure=True)
-    kind = bpy.types.Keyframe.bl_rna.properties["interpolation"].enum_items[interpolation].value
-    for (path, index), (frames, values) in curves.items():
-        curve = bag.fcurves.new(path, index=index)
-        curve.keyframe_points.add(len(frames))
-        curve.keyframe_points.foreach_set("co", np.stack([frames, values], axis=-1).astype(np.float32).ravel())
-        curve.keyframe_points.foreach_set("interpolation", np.full(len(frames), kind, dtype=np.int32))
-        curve.update()
-    animation = owner.animation_data_create()
-    animation.action = action
-    animation.action_slot = slot
+    """Give a data-block (object, camera, shape keys) an action with these curves."""
+    add_curves(workshop.new("actions", name), owner, curves, interpolation)
 
 
 def pose_curves(pose: PoseTrack, first_frame: int) -> dict[tuple[str, int], tuple[Floats, Floats]]:
