@@ -31,7 +31,11 @@ class StyleProperties(bpy.types.PropertyGroup):
         name="Contours",
         description="How the lines are drawn",
         items=(
-            ("FREESTYLE", "Freestyle", "Blender's own strokes, in final renders. About a second a frame without a GPU"),
+            (
+                "FREESTYLE",
+                "Freestyle",
+                "Blender's own strokes, in final renders. Seconds a frame: ten for 200,000 triangles",
+            ),
             (
                 "FAST",
                 "Fast",

@@ -77,8 +77,9 @@ def test_between_the_lines_there_is_one_colour_a_material(scene, tmp_path):
     assert len(colours) <= 4  # black lines, wall, cube, background
 
 
-def test_line_art_is_black_on_white(scene, tmp_path):
-    convert(scene, settings_with(line_art=True))
+@pytest.mark.parametrize("contours", [Contours.FAST, Contours.FREESTYLE])
+def test_line_art_is_black_on_white(scene, tmp_path, contours):
+    convert(scene, replace(settings_with(line_art=True), contours=contours))
     picture = rendered(scene, tmp_path)[0]
     assert picture.ndim == 2
     assert set(np.unique(picture)) == {0, 255}

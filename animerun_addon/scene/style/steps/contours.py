@@ -29,7 +29,9 @@ _BLACK = (0.0, 0.0, 0.0)
 def contours(stage: Stage) -> None:
     """Set the scene up for the lines that are wanted."""
     wanted = stage.settings.contours
-    stage.set(stage.scene, "display.shading.show_object_outline", wanted is not Contours.FAST)
+    # Workbench's outline fades to its sides. Line art is black on white, and has Freestyle's silhouettes anyway.
+    has_outline = wanted is Contours.OUTLINE or (wanted is Contours.FREESTYLE and not stage.settings.line_art)
+    stage.set(stage.scene, "display.shading.show_object_outline", has_outline)
     stage.set(stage.scene, "display.shading.object_outline_color", _BLACK)
     stage.set(stage.scene, "render.use_freestyle", wanted is Contours.FREESTYLE)
     if wanted is Contours.FREESTYLE:
