@@ -34,7 +34,7 @@ class StyleProperties(bpy.types.PropertyGroup):
             (
                 "FREESTYLE",
                 "Freestyle",
-                "Blender's own strokes, in final renders. Seconds a frame: ten for 200,000 triangles",
+                "Blender's own strokes, in final renders. Ten seconds a frame for 200,000 triangles",
             ),
             (
                 "FAST",

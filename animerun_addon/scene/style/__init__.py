@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import uuid
 from typing import Any, NamedTuple
@@ -96,7 +97,13 @@ def last_settings(scene: bpy.types.Scene) -> StyleSettings | None:
 
 
 def _index(scene: bpy.types.Scene) -> _Index | None:
-    return _Index(**json.loads(scene[INDEX])) if INDEX in scene and scene.library is None else None
+    return _parsed(scene[INDEX]) if INDEX in scene and scene.library is None else None
+
+
+@functools.lru_cache(8)
+def _parsed(index: str) -> _Index:
+    """Kept: the panel asks at every redraw."""
+    return _Index(**json.loads(index))
 
 
 def _other_tokens(token: str) -> set[str]:

@@ -238,7 +238,7 @@ def _undo_setting(owner: bpy.types.ID, change: Change, undone: Undone) -> None:
         try:
             if change.is_users or plain(root.path_resolve(change.path)) != change.after:
                 undone.users_own.add(_setting(owner, change.at, change.path))
-                undone.kept.append((owner, f"'{change.path}'"))
+                undone.kept.append((owner, _spoken(root, change.path)))
                 continue
             _assign(root, change.path, change.before)
             undone.count += 1
@@ -255,6 +255,13 @@ def _assign(root: Any, path: str, value: Any) -> None:
         value = next(iter(resolve(owner_of(root), value)), None)
     parent, _, name = path.rpartition(".")
     setattr(root.path_resolve(parent) if parent else root, name, value)
+
+
+def _spoken(root: Any, path: str) -> str:
+    """A setting as Blender's interface calls it."""
+    parent, _, name = path.rpartition(".")
+    holder = root.path_resolve(parent) if parent else root
+    return f"its '{holder.bl_rna.properties[name].name}'"
 
 
 def _animation(owner: bpy.types.ID) -> Iterator[_Curve]:
