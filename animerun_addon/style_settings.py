@@ -75,6 +75,12 @@ class StyleSettings:
     keep_light_order: bool = True
     line_art: bool = False
 
+    def __post_init__(self) -> None:
+        """Choices may be given by their names."""
+        for field in fields(self):
+            if isinstance(field.default, enum.Enum):
+                object.__setattr__(self, field.name, type(field.default)(getattr(self, field.name)))
+
     def to_plain(self) -> dict[str, Any]:
         """As JSON has it."""
         return asdict(self)

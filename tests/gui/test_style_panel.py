@@ -97,3 +97,17 @@ def test_undo_and_redo(styled_window):
     wait_for(styled_window, False)
     assert state(styled_window) == before
     assert "Traceback" not in styled_window.printed()
+
+
+def test_demo_scene_is_flat_in_the_viewport(styled_window):
+    styled_window.run("with override('VIEW_3D'): bpy.ops.animerun.add_demo_scene('EXEC_DEFAULT')", timeout=120)
+    styled_window.run("with override('VIEW_3D'): bpy.ops.animerun.toggle_style('EXEC_DEFAULT')", timeout=120)
+    wait_for(styled_window, True)
+    styled_window.move(400, 690)  # off the button: its tooltip would cover the panel
+    styled_window.settle()
+    time.sleep(1)
+    picture = styled_window.screenshot(PICTURES / "style_demo.png")
+    assert picture.stat().st_size > 50_000
+    viewport = styled_window.area_region("VIEW_3D").crop(styled_window.pixels())
+    assert (viewport.max(axis=2) < 12).mean() < 0.02, "outline hulls show from behind"
+    assert "Traceback" not in styled_window.printed()

@@ -60,6 +60,12 @@ def test_every_step_of_the_settings_can_be_switched():
         assert getattr(settings_of("--with", name), name) is True
 
 
+def test_choices_can_be_given_by_their_names():
+    assert StyleSettings(contours="FAST").contours is Contours.FAST
+    with pytest.raises(ValueError, match="SLOW"):
+        StyleSettings(contours="SLOW")
+
+
 def test_settings_survive_json_and_what_other_versions_wrote():
     settings = StyleSettings(contours=Contours.OUTLINE, line_thickness_px=2.5, hidden_names="Glint*")
     assert StyleSettings.from_plain(settings.to_plain()) == settings
