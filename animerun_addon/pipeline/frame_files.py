@@ -10,7 +10,8 @@ import bpy
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import BlenderError, OutputError, blenders_words
+from ..dataset.formats import read_png, write_png
+from ..errors import BlenderError, InputError, OutputError, blenders_words
 from ..output import whole_file, writable_folder
 from ..scene.versions import use_video
 
@@ -19,27 +20,15 @@ UInt8 = npt.NDArray[np.uint8]
 
 def read_frame(path: Path) -> UInt8:
     """(H, W) greys or (H, W, 3 or 4) colours, red first."""
-    import cv2
-
-    # OpenCV's own file access knows no letters beyond ASCII on Windows.
-    picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    if picture is None:
-        raise OutputError(f"'{path}' cannot be read again as a picture: is the disk full?")
-    if picture.ndim == 3:
-        picture = cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA if picture.shape[2] == 4 else cv2.COLOR_BGR2RGB)
-    return np.asarray(picture)
+    try:
+        return read_png(path)
+    except InputError as error:
+        raise OutputError(f"'{path}' cannot be read again as a picture: is the disk full?") from error
 
 
 def write_frame(path: Path, picture: UInt8) -> None:
     """A PNG file, whole or not at all, of what read_frame() returns."""
-    import cv2
-
-    if picture.ndim == 3:
-        picture = cv2.cvtColor(picture, cv2.COLOR_RGBA2BGRA if picture.shape[2] == 4 else cv2.COLOR_RGB2BGR)
-    # Flat pictures compress well at once: level 1 takes a third of the time.
-    _, data = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    with whole_file(path) as beside:
-        data.tofile(beside)
+    write_png(path, picture)
 
 
 def write_scene_video(path: Path, frames: Sequence[Path], scene: bpy.types.Scene) -> None:

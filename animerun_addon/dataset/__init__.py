@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The data set's files, read and written. No bpy, no torch; what is in the arrays is made in labels."""
