@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NO_BENCH = {"measure.py", "labelled.py", "docs_table.py", "run_all.py"}
+NO_BENCH = {"measure.py", "labelled.py", "docs_table.py", "segments_literal.py", "run_all.py"}
 
 
 def main() -> int:
