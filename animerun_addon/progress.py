@@ -6,6 +6,7 @@ It lives in memory only: progress kept in scene properties would be saved into t
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import time
 from collections.abc import Generator
@@ -13,6 +14,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 Result = TypeVar("Result")
+
+# In how many steps the progress of a work with parts is told.
+_FINE = 1000
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,18 @@ class Progress:
 
 # A job's work: yields Progress after every unit, returns what it made.
 Steps = Generator[Progress, None, Result]
+
+
+def as_part(steps: Steps[Result], start: float, share: float, title: str = "") -> Steps[Result]:
+    """The same steps, told as the stretch of a longer work that begins at `start` and takes `share` of it, 0..1."""
+    with contextlib.closing(steps):  # who cancels the whole cancels its parts
+        while True:
+            try:
+                progress = next(steps)
+            except StopIteration as stop:
+                return stop.value
+            message = f"{title}: {progress.message}" if title else progress.message
+            yield Progress(round(_FINE * (start + share * progress.fraction)), _FINE, message)
 
 
 class JobState(enum.Enum):

@@ -17,6 +17,7 @@ from typing import Any
 
 import bpy
 import numpy as np
+from labelled import use_cycles
 from measure import Target, measure_in_turn, report
 
 from animerun_addon.labels import fields
@@ -233,18 +234,9 @@ def beside_the_engines(scene: bpy.types.Scene, folder: Path) -> dict[str, float]
 
 def render_vectors(scene: bpy.types.Scene, folder: Path) -> None:
     """Cycles as label pipelines use it: one sample, a minimal filter, persistent data."""
-    scene.render.engine = "CYCLES"
-    scene.cycles.samples = 1
-    scene.cycles.use_denoising = False
-    scene.cycles.filter_width = 0.01
+    use_cycles(scene)
     scene.render.use_persistent_data = True
-    scene.view_layers[0].use_pass_vector = True
-    image = scene.render.image_settings
-    if hasattr(image, "media_type"):
-        image.media_type = "MULTI_LAYER_IMAGE"
-    image.file_format = "OPEN_EXR_MULTILAYER"
-    image.color_depth = "32"
-    image.exr_codec = "NONE"
+    scene.render.image_settings.exr_codec = "NONE"
     render_frames(scene, folder / "vectors")
 
 

@@ -11,7 +11,8 @@ import bpy
 import numpy as np
 import numpy.typing as npt
 
-from animerun_addon.pipeline.frame_files import read_frame, write_frame
+from animerun_addon.dataset.formats import write_png
+from animerun_addon.pipeline.frame_files import read_frame
 from animerun_addon.pipeline.job import Job
 from animerun_addon.pipeline.render import render_steps
 from animerun_addon.pipeline.variants import variant_steps, variants_of
@@ -39,7 +40,7 @@ def main() -> None:
             variants = variants_of(replace(style, palette=palette), 1, line_art=False)
             made = Job("Render", variant_steps(scene, folder / palette, variants, [FRAME])).run()
             files += made["color_1"]
-        write_frame(PICTURE, sheet([colours(read_frame(file)) for file in files]))
+        write_png(PICTURE, sheet([colours(read_frame(file)) for file in files]))
 
 
 def colours(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -79,7 +79,7 @@ def drawn_over(frame: UInt8, lines: Bool, is_coloured: bool = False) -> UInt8:
 
 def _pixels(snapshot: Snapshot, surface: Surface) -> _Pixels:
     triangles = surface.triangles
-    materials = np.maximum(snapshot.material_ids[triangles], -1).astype(np.int64) + 1
+    materials = snapshot.material_ids[triangles].astype(np.int64) + 1
     groups = snapshot.instance_ids[triangles] * (len(snapshot.material_names) + 1) + materials
     table = np.zeros((len(triangles) + 1, 6), dtype=np.float32)
     table[:, :3] = normals_by_facet(surface)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import bpy
 
+from ..dataset.formats import write_png
 from ..errors import InputError
 from ..labels.line_art import darkened
 from ..labels.lines import contour_lines, drawn_over
@@ -18,7 +19,7 @@ from ..scene.id_pass import visible_triangles, wanted_backend
 from ..scene.snapshot import SnapshotReader
 from ..scene.style import last_settings
 from ..style_settings import Contours, StyleSettings
-from .frame_files import read_frame, write_frame
+from .frame_files import read_frame
 
 # So many frames' lines are made at once: Blender builds the scene anew for each look at it.
 AHEAD = 16
@@ -46,7 +47,7 @@ class FrameFinish:
             picture = drawn_over(picture, self.lines(frame), self._settings.coloured_lines)
         if self._settings.line_art:
             picture = darkened(picture[..., :3].min(axis=-1))
-        write_frame(path, picture)
+        write_png(path, picture)
 
     def lines(self, frame: int) -> Bool:
         """(H, W): the pixels of the frame's fast contours."""

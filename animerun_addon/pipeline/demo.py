@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 import bpy
 
 from ..output import whole_file, writable_folder, write_text
-from ..progress import Progress, Result, Steps
+from ..progress import Steps, as_part
 from ..scene.demo import build_steps
 from ..style_settings import Contours, StyleSettings
 from .demo_page import page_html
@@ -21,8 +20,8 @@ FRAMES = "frames"
 BLEND = "demo.blend"
 
 
-# Shares of the whole, for one progress bar over parts that count in units of their own.
-BUILD_SHARE, WHOLE = 10, 100
+# Of the whole time, for one progress bar over both parts.
+BUILD_SHARE = 0.1
 
 
 def demo_steps(out: Path, seed: int = 0) -> Steps[Path]:
@@ -36,23 +35,12 @@ def demo_steps(out: Path, seed: int = 0) -> Steps[Path]:
     page.unlink(missing_ok=True)
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
 
-    scene = yield from _part(build_steps(seed), 0, BUILD_SHARE)
+    scene = yield from as_part(build_steps(seed), 0.0, BUILD_SHARE)
     _save_alone(scene, folder / BLEND)
-    files = yield from _part(_render_anew(scene, folder / FRAMES), BUILD_SHARE, WHOLE)
+    files = yield from as_part(_render_anew(scene, folder / FRAMES), BUILD_SHARE, 1.0 - BUILD_SHARE)
 
     write_text(page, page_html([file.relative_to(folder).as_posix() for file in files], scene.render.fps, BLEND))
     return page
-
-
-def _part(steps: Steps[Result], start: int, end: int) -> Steps[Result]:
-    """The same steps, told as the stretch from `start` to `end` of WHOLE."""
-    with contextlib.closing(steps):  # a cancelled demo cancels its parts
-        while True:
-            try:
-                progress = next(steps)
-            except StopIteration as stop:
-                return stop.value
-            yield Progress(start + round((end - start) * progress.fraction), WHOLE, progress.message)
 
 
 def _save_alone(scene: bpy.types.Scene, path: Path) -> None:

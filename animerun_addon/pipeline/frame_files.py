@@ -10,7 +10,7 @@ import bpy
 import numpy as np
 import numpy.typing as npt
 
-from ..dataset.formats import read_png, write_png
+from ..dataset.formats import read_png
 from ..errors import BlenderError, InputError, OutputError, blenders_words
 from ..output import whole_file, writable_folder
 from ..scene.versions import use_video
@@ -24,11 +24,6 @@ def read_frame(path: Path) -> UInt8:
         return read_png(path)
     except InputError as error:
         raise OutputError(f"'{path}' cannot be read again as a picture: is the disk full?") from error
-
-
-def write_frame(path: Path, picture: UInt8) -> None:
-    """A PNG file, whole or not at all, of what read_frame() returns."""
-    write_png(path, picture)
 
 
 def write_scene_video(path: Path, frames: Sequence[Path], scene: bpy.types.Scene) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import bpy
 
-from ..errors import InputError, OutputError, blenders_words
+from ..errors import InputError, blenders_words
 from ..output import whole_file, writable_folder
 from ..progress import Progress, Steps
 from ..scene.frames import check_camera, render_png, writing_png
+from .child import save_copy
 from .contours import FrameFinish
 
 
@@ -40,10 +41,7 @@ def save_blend(path: Path) -> None:
     """Save the open file as a whole new one, its relative paths still right."""
     writable_folder(path.parent)
     with whole_file(path) as beside:
-        try:
-            bpy.ops.wm.save_as_mainfile(filepath=str(beside.resolve()), copy=True, relative_remap=True)
-        except RuntimeError as error:
-            raise OutputError(f"'{path}' cannot be saved: {blenders_words(error)}") from error
+        save_copy(beside.resolve())
 
 
 def scene_frames(scene: bpy.types.Scene) -> list[int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import bpy
 
-from ..progress import Progress, Steps
+from ..progress import Steps, as_part
 from ..scene.style import convert, last_settings, restore
 from ..style_settings import StyleSettings
 from .render import render_steps
@@ -45,20 +45,9 @@ def variant_steps(
         for number, variant in enumerate(variants):
             convert(scene, variant.settings)
             steps = render_steps(scene, out / variant.folder, frames)
-            with contextlib.closing(steps):
-                files[variant.folder] = yield from _part(steps, number, len(variants), variant.folder)
+            share = 1.0 / len(variants)
+            files[variant.folder] = yield from as_part(steps, number * share, share, variant.folder)
     return files
-
-
-def _part(steps: Steps[list[Path]], number: int, count: int, folder: str) -> Steps[list[Path]]:
-    """The same steps, told as one of several equal parts."""
-    while True:
-        try:
-            progress = next(steps)
-        except StopIteration as stop:
-            return stop.value
-        message = f"{folder}: {progress.message}" if folder else progress.message
-        yield Progress(number * progress.total + progress.done, count * progress.total, message)
 
 
 @contextlib.contextmanager

@@ -43,6 +43,16 @@ def tiny_scene():
     return scene
 
 
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    """A .blend file to link a character from."""
+    from random_scenes import write_library
+
+    path = tmp_path_factory.mktemp("library") / "character.blend"
+    write_library(path)
+    return path
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config):
     """Leave without Blender's own exit: after thousands of files and renders in one process it now and then hangs.

@@ -16,7 +16,6 @@ from random_scenes import (
     freestyle,
     linked_character,
     overridden_character,
-    write_library,
 )
 from rna_dump import differences, dump
 from style_scenes import block, material, told
@@ -38,13 +37,6 @@ if {restores}:
 bpy.context.view_layer.update()
 open({out!r}, "w").write(json.dumps(dump()))
 """
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    path = tmp_path_factory.mktemp("library") / "character.blend"
-    write_library(path)
-    return path
 
 
 def in_a_new_process(file, out, restores):

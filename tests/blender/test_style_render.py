@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from labelled import read_frames
 
+from animerun_addon.dataset.formats import write_png
 from animerun_addon.errors import InputError
 from animerun_addon.labels.lines import contour_lines
-from animerun_addon.pipeline.frame_files import read_frame, write_frame, write_scene_video
+from animerun_addon.pipeline.frame_files import read_frame, write_scene_video
 from animerun_addon.pipeline.job import Job
 from animerun_addon.pipeline.render import render_steps
 from animerun_addon.pipeline.variants import variant_steps, variants_of
@@ -134,7 +135,7 @@ def test_restored_scene_renders_without_lines(scene, tmp_path):
 def test_pictures_survive_letters_beyond_ascii(tmp_path):
     picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
     path = tmp_path / "夕焼け.png"
-    write_frame(path, picture)
+    write_png(path, picture)
     assert np.array_equal(read_frame(path), picture)
 
 

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A scene that was converted to 2D and restored is what it was, but for what its user did in between."""
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from random_scenes import EDITS, FEATURES, build, write_library
+from random_scenes import EDITS, FEATURES, build
 from rna_dump import differences, dump
 
 from animerun_addon.scene import style
@@ -22,13 +21,6 @@ SETTINGS = st.builds(
     flat_colours=st.booleans(),
     replace_particles=st.booleans(),
 )
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    path = tmp_path_factory.mktemp("library") / "character.blend"
-    write_library(path)
-    return path
 
 
 def as_it_was(features, edits, library):
