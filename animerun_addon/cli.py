@@ -2,24 +2,35 @@
 """The shell commands, the same for `animerun ...` and `blender --command animerun ...`.
 
 One parser, one line per error, exit codes 0 done, 1 the answer is no, 2 the user's mistake, 3 a bug of ours.
-bpy is imported only by the commands that need it.
+bpy is imported only by the commands that need it. Those on data sets are in commands/.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.metadata
-import importlib.util
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .errors import AnimeRunError, BlenderError, Cancelled, InputError
+from .commands import check, export, split, stats
+from .commands.blender import start_blender
+from .errors import AnimeRunError, Cancelled, InputError
 from .frame_range import parse_frames
 from .style_options import add_style_options, style_settings
-from .terminal import DONE, INTERRUPTED, OUR_BUG, USER_MISTAKE, Supervisor, Terminal, quiet_blender
+from .terminal import (
+    ANSWER_IS_NO,
+    DONE,
+    INTERRUPTED,
+    OUR_BUG,
+    USER_MISTAKE,
+    No,
+    Supervisor,
+    Terminal,
+    quiet_blender,
+)
 from .version import VERSION
 
 
@@ -38,17 +49,18 @@ def _version(_options: argparse.Namespace, _terminal: Terminal) -> dict[str, Any
 
 
 def _demo(options: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
-    _start_blender()
+    start_blender()
     from .pipeline.demo import demo_steps
     from .pipeline.job import Job
 
-    page = Job("Demo", demo_steps(options.out, seed=options.seed)).run(terminal.show)
-    return {"page": str(page)}
+    made = Job("Demo", demo_steps(options.out, seed=options.seed)).run(terminal.show)
+    result = {"page": str(made.page), "verdict": made.check.clips[0].summary, "failures": list(made.check.failures)}
+    return result if made.check.passed else No(result)
 
 
 def _render(options: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
     frames = None if options.frames is None else parse_frames(options.frames)
-    _start_blender()
+    start_blender()
     from .pipeline.job import Job
     from .pipeline.render import find_scene, open_blend, render_steps
     from .pipeline.variants import variant_steps, variants_of
@@ -73,7 +85,7 @@ def _render(options: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
 
 
 def _style(options: argparse.Namespace, _terminal: Terminal) -> dict[str, Any]:
-    _start_blender()
+    start_blender()
     from .pipeline.render import find_scene, open_blend, save_blend
     from .scene.style import convert, last_settings, restore
     from .style_properties import style_settings_of
@@ -107,8 +119,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     add("version", _version, "say which versions are at work")
 
-    demo = add("demo", _demo, "build the demo scene, render its frames and make a page of them")
-    demo.add_argument("out", type=Path, metavar="OUT", help="folder for demo.blend, the frames and index.html")
+    demo = add("demo", _demo, "build the demo scene, export it as a data set, check that and make a page of it")
+    demo.add_argument("out", type=Path, metavar="OUT", help="folder for demo.blend, the data set and index.html")
     demo.add_argument("--seed", type=int, default=0, help="another number makes another town and heroine (default 0)")
 
     render = add("render", _render, "render frames of a .blend file as it is set up")
@@ -128,6 +140,9 @@ def build_parser() -> argparse.ArgumentParser:
     style.add_argument("--scene", metavar="NAME", help="the scene's name (default: the active scene)")
     style.add_argument("--restore", action="store_true", help="undo an earlier conversion")
     add_style_options(style)
+
+    for command in (export, check, stats, split):
+        command.add_to(add)
     return parser
 
 
@@ -152,7 +167,7 @@ def _run(options: argparse.Namespace, terminal: Terminal) -> int:
     try:
         with quiet_blender(options.verbose):
             result = options.run(options, terminal)
-        return terminal.finish(result)
+        return terminal.finish(result, ANSWER_IS_NO if isinstance(result, No) else DONE)
     except AnimeRunError as error:
         return terminal.fail(str(error), USER_MISTAKE)
     except (Cancelled, KeyboardInterrupt) as stop:
@@ -160,25 +175,6 @@ def _run(options: argparse.Namespace, terminal: Terminal) -> int:
     except Exception as error:  # noqa: BLE001 - the boundary to the shell
         traceback.print_exc()
         return terminal.fail(f"{type(error).__name__}: {error} (a bug of ours)", OUR_BUG)
-
-
-def _start_blender() -> None:
-    """Make bpy ready for a command, the add-on's properties included."""
-    if importlib.util.find_spec("bpy") is None:
-        raise BlenderError(
-            "This command needs Blender: run `blender --command animerun ...`, "
-            "or install the bpy module into this Python"
-        )
-    import bpy  # noqa: F401 - makes Blender's own modules, addon_utils among them, importable
-
-    # isort: split
-    import addon_utils
-
-    # Inside `blender --command` it is on already. In bpy as a module Blender's own switch registers it, and
-    # makes its preferences.
-    is_on = getattr(sys.modules[__package__], "__addon_enabled__", False)
-    if not is_on and addon_utils.enable(__package__, default_set=True) is None:
-        raise BlenderError("Blender refused to enable the add-on: see the lines above")
 
 
 def _blender_version() -> str | None:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,3 +41,37 @@ def write_text(path: Path, text: str) -> None:
     """Write a whole text file."""
     with whole_file(path) as beside:
         beside.write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path, name: str) -> Iterator[None]:
+    """Only one process at a time is in here; one that was killed is out. The other gets an error, not a wait."""
+    path = folder / f".{name}.lock"
+    try:
+        file = path.open("wb")
+    except OSError as error:
+        raise OutputError(f"Cannot write into '{folder}': {error.strerror or error}; choose another folder") from error
+    with file:
+        try:
+            _lock(file.fileno())
+        except OSError as error:
+            raise OutputError(
+                f"Another process is writing '{name}' in '{folder}': wait for it, or cancel it"
+            ) from error
+        try:
+            yield
+        finally:
+            if os.name != "nt":  # where an open file cannot be deleted, it stays
+                path.unlink(missing_ok=True)
+
+
+def _lock(number: int) -> None:
+    """Lock an open file until it is closed, or fail at once."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import bpy
 
+from .export_properties import ExportProperties
 from .style_properties import StyleProperties
 
 
@@ -13,6 +14,9 @@ class AnimeRunSettings(bpy.types.PropertyGroup):
 
     style: bpy.props.PointerProperty(  # type: ignore[valid-type]
         name="2D Style", description="What the conversion to flat 2D animation does", type=StyleProperties
+    )
+    export: bpy.props.PointerProperty(  # type: ignore[valid-type]
+        name="Export", description="What goes into a data set, and where", type=ExportProperties
     )
     output_folder: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Output",

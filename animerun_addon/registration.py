@@ -8,7 +8,9 @@ from typing import Any
 import bpy
 
 from . import cli
-from .operators import demo, jobs, render, style
+from .export_properties import ExportProperties
+from .operators import demo, export, jobs, render, style
+from .panels import export as export_panels
 from .panels import labels_engine
 from .panels import main as panels
 from .panels import style as style_panels
@@ -20,12 +22,16 @@ from .style_properties import StyleProperties
 
 CLASSES = [
     StyleProperties,
+    ExportProperties,
     AnimeRunSettings,
     AnimeRunPreferences,
     jobs.ANIMERUN_OT_cancel_job,
     demo.ANIMERUN_OT_add_demo_scene,
     render.ANIMERUN_OT_render_frames,
     render.ANIMERUN_OT_open_output,
+    export.ANIMERUN_OT_export_sequence,
+    export.ANIMERUN_OT_open_data_set,
+    export.ANIMERUN_OT_open_contact_sheet,
     style.ANIMERUN_OT_toggle_style,
     style.ANIMERUN_OT_update_style,
     style.ANIMERUN_OT_select_finding,
@@ -36,6 +42,10 @@ CLASSES = [
     style_panels.VIEW3D_PT_animerun_style_steps,
     style_panels.VIEW3D_PT_animerun_style_report,
     panels.VIEW3D_PT_animerun_frames,
+    export_panels.VIEW3D_PT_animerun_export,
+    export_panels.VIEW3D_PT_animerun_export_verdict,
+    export_panels.VIEW3D_PT_animerun_export_labels,
+    export_panels.VIEW3D_PT_animerun_export_settings,
     LabelsEngine,
     labels_engine.RENDER_PT_animerun_labels,
 ]

@@ -17,8 +17,12 @@ from typing import IO, Any
 from .errors import Cancelled
 from .progress import JobStatus
 
-# Exit codes; 1 is kept for "the answer is no".
-DONE, USER_MISTAKE, OUR_BUG, INTERRUPTED = 0, 2, 3, 130
+# Exit codes.
+DONE, ANSWER_IS_NO, USER_MISTAKE, OUR_BUG, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class No(dict[str, Any]):
+    """What a command found out, when the answer to what it was asked is no."""
 
 
 class Supervisor:
@@ -80,7 +84,7 @@ class Terminal:
             sys.stderr.flush()
             self._line_is_open = True
 
-    def finish(self, result: dict[str, Any]) -> int:
+    def finish(self, result: dict[str, Any], code: int = DONE) -> int:
         """Print what a command made; returns the exit code."""
         self._close_line()
         self.supervisor.tell(result=result)
@@ -89,7 +93,7 @@ class Terminal:
         else:
             for name, value in result.items():
                 _print(name, value)
-        return DONE
+        return code
 
     def fail(self, message: str, code: int) -> int:
         """Print why there is no result; returns the exit code."""

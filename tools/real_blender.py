@@ -99,7 +99,7 @@ def prepare() -> RealBlender | Missing:
             return Missing(f"{blender.reason}; without root, install Blender 4.5 or later and set $BLENDER to it")
         needed |= TREE_TOOLS
         extra = TREE_PACKAGES
-    failure = _install(needed, extra)
+    failure = install(needed, extra)
     if failure is not None:
         return failure
     if isinstance(blender, RealBlender):
@@ -171,15 +171,15 @@ def _packages(tools: dict[str, str], lacking: Sequence[str]) -> str:
     return " ".join(dict.fromkeys(tools[tool] for tool in lacking))
 
 
-def _install(tools: dict[str, str], extra: Sequence[str]) -> Missing | None:
-    """Install what the host lacks with apt, or say which packages to install."""
+def install(tools: dict[str, str], extra: Sequence[str] = ()) -> Missing | None:
+    """Install what the host lacks with apt, or say which packages to install; `tools` are programs and packages."""
     lacking = _lacking(tools)
     if not lacking:
         return None
     packages = " ".join([_packages(tools, lacking), *extra])
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return Missing(f"{' and '.join(lacking)} not installed: as root, apt-get install {packages}")
-    print(f"preparing Blender: apt-get install {packages}", file=sys.stderr, flush=True)
+    print(f"preparing: apt-get install {packages}", file=sys.stderr, flush=True)
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages.split()]
     try:

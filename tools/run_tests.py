@@ -2,7 +2,8 @@
 """Runs every test this machine can run, and says which it could not and why.
 
 Pure tests and Blender tests in the main environment, Blender tests again in each further Blender whose Python is
-here, interface tests in a real Blender window. Ends with one table and, when anything failed, with code 1.
+here, interface tests in a real Blender window and in a browser (installed where we are root). Ends with one table and,
+when anything failed, with code 1.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+import chromium
+from real_blender import Missing
 from setup_env import FURTHER, MAIN_BLENDER_BY_PYTHON
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,6 +90,9 @@ def main() -> int:
             outcomes.append(Outcome(name, not_run=python))
         else:
             outcomes.append(run_pytest(name, python, ["tests/blender"], extra))
+    browser = chromium.prepare()
+    if isinstance(browser, Missing):
+        print(f"\nno browser, so its tests will be skipped: {browser.reason}", flush=True)
     outcomes.append(run_pytest("window", main_python, ["tests/gui"], extra))
     return summarize(outcomes)
 

@@ -74,11 +74,7 @@ def read_flo(path: Path) -> tuple[Float32, Bool]:
     width, height = struct.unpack_from("<ii", data, 4)
     _check_pixels(path, width, height)
     _check_length(path, len(data), 12 + 8 * width * height)
-    flow_px = np.frombuffer(data, "<f4", offset=12).reshape(height, width, 2).astype(np.float32)
-    # Not the other way round: nothing compares with what is no number.
-    valid = (np.abs(flow_px) <= _LARGEST_FLOW).all(axis=-1)
-    flow_px[~valid] = 0.0
-    return flow_px, valid
+    return _known_flow(np.frombuffer(data, "<f4", offset=12).reshape(height, width, 2).astype(np.float32))
 
 
 def write_flo(path: Path, flow_px: npt.ArrayLike, valid: Bool | None = None) -> None:
@@ -109,6 +105,22 @@ def write_kitti_flow(path: Path, flow_px: npt.ArrayLike, valid: Bool | None = No
     picture = np.zeros((*known.shape, 3), dtype=np.uint16)
     picture[known, :2], picture[known, 2] = steps[known], 1
     write_png(path, picture)
+
+
+def read_pfm_flow(path: Path) -> tuple[Float32, Bool]:
+    """FlyingThings3D's .pfm, the third channel empty: flow (H, W, 2), 0 where unknown, and whether known (H, W)."""
+    numbers = read_pfm(path)
+    if numbers.ndim != 3:
+        raise FormatError(path, "is no optical flow", "choose a .pfm file of three channels")
+    return _known_flow(numbers[..., :2].copy())
+
+
+def _known_flow(flow_px: Float32) -> tuple[Float32, Bool]:
+    """Flow with 0 where it is unknown, and where it is known. It is changed in place."""
+    # Not the other way round: nothing compares with what is no number.
+    valid = (np.abs(flow_px) <= _LARGEST_FLOW).all(axis=-1)
+    flow_px[~valid] = 0.0
+    return flow_px, valid
 
 
 def _checked_flow(path: Path, flow_px: npt.ArrayLike, valid: Bool | None, largest: float) -> tuple[Float32, Bool]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # snapshot.py asks here where its vertices are in the picture
 
 # What rounding may move the end of a box by.
 _BOX_MARGIN_PX = 0.01
+# Triangles are cut off a little before clip start: rounding must not lose what is right at it.
+_SHORT_OF_START = 0.99
 
 
 def image_from_world(camera: Camera) -> Float64:
@@ -48,19 +50,15 @@ def on_image(camera: Camera, points_m: Float64) -> Float64:
 
 
 def boxes_on_image(camera: Camera, image_vertices: Float64, triangles: Int32) -> Int32:
-    """(4, T): first column, end, first row, end of the pixels that triangles (T, 3) may touch."""
+    """(4, T): first column, end, first row, end of the pixels that triangles (T, 3) may touch, from clip start on."""
     count = image_vertices.shape[1]
     ends = np.empty((4, count), dtype=np.int32)  # of each vertex
+    # An orthographic camera's w is 1 everywhere.
+    nearest = 0.0 if camera.is_orthographic else camera.clip_start_m * _SHORT_OF_START
+    is_before = image_vertices[2] > nearest
 
     def each_vertex(part: slice) -> None:
-        x, y, w, _ = image_vertices[:, part]
-        before = w > 0.0
-        scale = 1.0 / np.where(before, w, 1.0)
-        for row, (along, size) in enumerate(((x, camera.width_px), (y, camera.height_px))):
-            px = along * scale
-            # A corner behind the camera has no place: the triangle may touch the whole picture.
-            ends[2 * row, part] = np.where(before, np.clip(np.floor(px - _BOX_MARGIN_PX), 0, size), 0)
-            ends[2 * row + 1, part] = np.where(before, np.clip(np.ceil(px + _BOX_MARGIN_PX), 0, size), size)
+        ends[:, part] = _ends(camera, image_vertices[:3, part], is_before[part])
 
     in_chunks(count, each_vertex)
     boxes = np.empty((4, len(triangles)), dtype=np.int32)
@@ -71,8 +69,42 @@ def boxes_on_image(camera: Camera, image_vertices: Float64, triangles: Int32) ->
             boxes[row, part] = np.minimum(np.minimum(ends[row][a], ends[row][b]), ends[row][c])
         for row in (1, 3):
             boxes[row, part] = np.maximum(np.maximum(ends[row][a], ends[row][b]), ends[row][c])
+        # Wholly behind the camera it touches nothing; a street that the camera walks has half a town there.
+        before = is_before[a].astype(np.int8) + is_before[b] + is_before[c]
+        boxes[:, part] *= before > 0
+        crossing = np.flatnonzero((before > 0) & (before < 3))
+        if len(crossing):
+            corners = np.stack([image_vertices[:3, corner[crossing]] for corner in (a, b, c)], axis=1)
+            boxes[:, part.start + crossing] = _boxes_of_crossing(camera, corners, nearest)
 
     in_chunks(len(triangles), each_triangle)
+    return boxes
+
+
+def _ends(camera: Camera, points: Float64, is_before: npt.NDArray[np.bool_]) -> Int32:
+    """(4, ...): first column, end, first row, end of what image points (3, ...) may touch; behind the camera, all."""
+    x, y, w = points
+    ends = np.empty((4, *w.shape), dtype=np.int32)
+    scale = 1.0 / np.where(is_before, w, 1.0)
+    for row, (along, size) in enumerate(((x, camera.width_px), (y, camera.height_px))):
+        px = along * scale
+        ends[2 * row] = np.where(is_before, np.clip(np.floor(px - _BOX_MARGIN_PX), 0, size), 0)
+        ends[2 * row + 1] = np.where(is_before, np.clip(np.ceil(px + _BOX_MARGIN_PX), 0, size), size)
+    return ends
+
+
+def _boxes_of_crossing(camera: Camera, corners: Float64, nearest: float) -> Int32:
+    """(4, K) for the parts beyond w = `nearest` of triangles with image corners (3, 3 corners, K) on both sides."""
+    following = corners[:, (1, 2, 0)]
+    w, next_w = corners[2], following[2]
+    crosses = (w > nearest) != (next_w > nearest)
+    share = (nearest - w) / np.where(crosses, next_w - w, 1.0)
+    points = np.concatenate((corners, corners + (following - corners) * share), axis=1)
+    points[2, 3:] = nearest
+    counts = np.concatenate((w > nearest, crosses))
+    ends = _ends(camera, points, counts)
+    first, last = np.where(counts, ends[::2], np.iinfo(np.int32).max), np.where(counts, ends[1::2], 0)
+    boxes: Int32 = np.stack((first.min(axis=1), last.max(axis=1)), axis=1).reshape(4, -1)
     return boxes
 
 

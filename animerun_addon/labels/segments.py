@@ -24,7 +24,7 @@ Ints = npt.NDArray[np.intp]
 Box = tuple[slice, slice]
 
 # Brighter contour pictures are free of lines.
-_FREE_ABOVE = 220
+FREE_ABOVE = 220
 # What is kept of the Laplacian is drawn so much darker.
 _INK = 20.0
 _MOST_BALL_FILLS, _MOST_FLOOD_FILLS = 1000, 20000
@@ -58,7 +58,7 @@ def segments_from_frame(frame: UInt8, rule: ContourRule = FLAT_RULE) -> Int32:
 
 def segments_from_contours(contours: UInt8, frame: UInt8) -> Int32:
     """Segments (H, W) between dark lines on white (H, W); small ones join by the colours of the frame (H, W, 3) RGB."""
-    regions, _ = filled(contours > _FREE_ABOVE)
+    regions, _ = filled(contours > FREE_ABOVE)
     return numbered(thinned(merged(regions, frame)))
 
 

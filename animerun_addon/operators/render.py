@@ -13,17 +13,13 @@ from ..output import writable_folder
 from ..pipeline.child import command_on_open_file_job
 from ..pipeline.job import Job
 from ..scene.frames import check_camera
+from ..scene.results import results_folder
 from .job_operator import JobOperator
 
 
 def output_folder(context: bpy.types.Context) -> Path:
-    """Where the scene's results go: `//` needs a saved file, and without one the preferences say where."""
-    wanted = context.scene.animerun.output_folder
-    if wanted.startswith("//") and not bpy.data.filepath:
-        unsaved = context.preferences.addons.get(__package__.rpartition(".")[0])
-        base = unsaved.preferences.unsaved_folder if unsaved else str(Path.home() / "AnimeRun")
-        return Path(bpy.path.abspath(base)) / wanted.removeprefix("//")
-    return Path(bpy.path.abspath(wanted))
+    """Where the scene's results go."""
+    return results_folder(context, context.scene.animerun.output_folder)
 
 
 class ANIMERUN_OT_render_frames(JobOperator, bpy.types.Operator):

@@ -11,7 +11,7 @@ from .. import progress
 from ..progress import JobState, JobStatus
 
 # Of Blender's default font and panels, at a scale of 1.
-CHARACTER_PX, MARGIN_PX = 6.8, 60
+CHARACTER_PX, MARGIN_PX, ICON_PX = 6.8, 60, 20
 ICONS = {JobState.DONE: "CHECKMARK", JobState.CANCELLED: "CANCEL", JobState.FAILED: "ERROR"}
 
 
@@ -38,7 +38,7 @@ class VIEW3D_PT_animerun(SidebarPanel, bpy.types.Panel):
                 _draw_running_job(box, index, status)
             else:
                 box.label(text=status.title, icon=ICONS[status.state])
-                _draw_lines(box, status.note, context)
+                draw_lines(box, status.note, context)
         layout.operator("animerun.add_demo_scene", icon="OUTLINER_OB_ARMATURE")
 
 
@@ -82,11 +82,12 @@ def _draw_running_job(layout: bpy.types.UILayout, index: int, status: JobStatus)
     layout.label(text=status.progress.message)
 
 
-def _draw_lines(layout: bpy.types.UILayout, text: str, context: bpy.types.Context) -> None:
+def draw_lines(layout: bpy.types.UILayout, text: str, context: bpy.types.Context, icon: str = "NONE") -> None:
     """A text as wide as the sidebar: Blender's labels do not wrap, and an error that is cut off helps nobody."""
     column = layout.column(align=True)
     column.scale_y = 0.8
     ui_scale = context.preferences.system.ui_scale
-    characters = int((context.region.width - MARGIN_PX * ui_scale) / (CHARACTER_PX * ui_scale))
-    for line in textwrap.wrap(text, max(characters, 16)):
-        column.label(text=line)
+    margin_px = MARGIN_PX + (ICON_PX if icon != "NONE" else 0)
+    characters = int((context.region.width - margin_px * ui_scale) / (CHARACTER_PX * ui_scale))
+    for number, line in enumerate(textwrap.wrap(text, max(characters, 16))):
+        column.label(text=line, icon=icon if number == 0 else "NONE" if icon == "NONE" else "BLANK1")

@@ -1,31 +1,53 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The main job on a scene that everybody has: build the demo scene, render its frames, make a page of them."""
+"""The main job on a scene that everybody has: build the demo scene, export it as a data set, check it, make a page."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
 
+from ..dataset.layout import SPLITS, Clip
+from ..dataset.quality import CheckResult, check_steps
+from ..dataset.reader import ClipReader
+from ..export_settings import ExportSettings, Label
 from ..output import whole_file, writable_folder, write_text
 from ..progress import Steps, as_part
 from ..scene.demo import build_steps
 from ..style_settings import Contours, StyleSettings
 from .demo_page import page_html
-from .render import frame_name, scene_frames
-from .variants import Variant, variant_steps
+from .demo_pictures import gallery_steps
+from .demo_verdict import verdict_of
+from .export import export_steps, source_of
+from .render import scene_frames
 
 PAGE = "index.html"
-FRAMES = "frames"
+DATASET = "dataset"
+LABELS = "labels"
 BLEND = "demo.blend"
+CLIP = "demo"
+
+# AnimeRun's own folders, where its flow is known, and ids, against which the check holds the flow.
+EXPORTED = ExportSettings(
+    labels=frozenset(Label) - {Label.DEPTH, Label.NORMAL, Label.EXR},
+    style=StyleSettings(contours=Contours.FAST),
+)
+
+# Of the whole time, for one progress bar over all parts.
+BUILD_SHARE, EXPORT_SHARE, CHECK_SHARE = 0.05, 0.75, 0.15
 
 
-# Of the whole time, for one progress bar over both parts.
-BUILD_SHARE = 0.1
+@dataclass(frozen=True)
+class Demo:
+    """The page, and what the quality check says about what it shows."""
+
+    page: Path
+    check: CheckResult
 
 
-def demo_steps(out: Path, seed: int = 0) -> Steps[Path]:
-    """Fill `out` with demo.blend, frames/ and, last, index.html, whose path is returned.
+def demo_steps(out: Path, seed: int = 0) -> Steps[Demo]:
+    """Fill `out` with demo.blend, dataset/, the pictures of its labels and, last, index.html.
 
     The file that is open in this Blender is closed. A page from an earlier run goes first: where a page stands,
     everything stands.
@@ -35,12 +57,24 @@ def demo_steps(out: Path, seed: int = 0) -> Steps[Path]:
     page.unlink(missing_ok=True)
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
 
-    scene = yield from as_part(build_steps(seed), 0.0, BUILD_SHARE)
+    start = 0.0
+    scene = yield from as_part(build_steps(seed), start, BUILD_SHARE)
     _save_alone(scene, folder / BLEND)
-    files = yield from as_part(_render_anew(scene, folder / FRAMES), BUILD_SHARE, 1.0 - BUILD_SHARE)
+    start += BUILD_SHARE
 
-    write_text(page, page_html([file.relative_to(folder).as_posix() for file in files], scene.render.fps, BLEND))
-    return page
+    clip = Clip(folder / DATASET, SPLITS[0], CLIP)
+    exporting = export_steps(scene, clip, scene_frames(scene), EXPORTED, source_of(folder / BLEND), anew=True)
+    yield from as_part(exporting, start, EXPORT_SHARE)
+    start += EXPORT_SHARE
+
+    check = yield from as_part(check_steps(clip.root, [clip.split], [clip.name]), start, CHECK_SHARE, "Check")
+    start += CHECK_SHARE
+
+    reader = ClipReader(clip.root, clip.split, clip.name)
+    gallery = yield from as_part(gallery_steps(reader, folder / LABELS, folder), start, 1.0 - start)
+    verdict = verdict_of(check, reader.meta, folder)
+    write_text(page, page_html(gallery, verdict, scene.render.fps, BLEND, f"{DATASET}/"))
+    return Demo(page, check)
 
 
 def _save_alone(scene: bpy.types.Scene, path: Path) -> None:
@@ -50,15 +84,3 @@ def _save_alone(scene: bpy.types.Scene, path: Path) -> None:
         bpy.data.scenes.remove(other)
     with whole_file(path) as beside:
         bpy.ops.wm.save_as_mainfile(filepath=str(beside), copy=True, compress=True)
-
-
-def _render_anew(scene: bpy.types.Scene, folder: Path) -> Steps[list[Path]]:
-    """Render as flat 2D animation, with lines on the labels' borders.
-
-    Frames of an earlier run, maybe of another seed, must not stand among the new ones.
-    """
-    for frame in scene_frames(scene):
-        (folder / frame_name(frame)).unlink(missing_ok=True)
-    look = Variant("", StyleSettings(contours=Contours.FAST))
-    files = yield from variant_steps(scene, folder, [look])
-    return files[look.folder]

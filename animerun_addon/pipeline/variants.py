@@ -41,7 +41,7 @@ def variant_steps(
 ) -> Steps[dict[str, list[Path]]]:
     """Render each variant into its folder of `out`; returns the files by folders."""
     files: dict[str, list[Path]] = {}
-    with _as_it_was(scene):
+    with as_it_was(scene):
         for number, variant in enumerate(variants):
             convert(scene, variant.settings)
             steps = render_steps(scene, out / variant.folder, frames)
@@ -51,7 +51,8 @@ def variant_steps(
 
 
 @contextlib.contextmanager
-def _as_it_was(scene: bpy.types.Scene) -> Iterator[None]:
+def as_it_was(scene: bpy.types.Scene) -> Iterator[None]:
+    """Whatever the scene is converted to while the block runs, it has its own style again afterwards."""
     before = last_settings(scene)
     try:
         yield

@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import AnimeRunError, BlenderError, blenders_words
 from ..labels.snapshot import NO_SURFACE, Float32
 from ..labels.visualize import id_colours
-from .frames import check_camera
+from .frames import check_camera, operators_on
 from .gpu_context import can_draw
 from .id_pass import Backend, visible_triangles, wanted_backend
 from .snapshot import SnapshotReader
@@ -104,8 +104,7 @@ def with_render_depsgraph(scene: bpy.types.Scene, frames: Iterable[float], visit
             scene.frame_set(int(visits.frames[0]))
         _visits = visits
         try:
-            # Named by the operator's own property, an inactive scene would be rendered at the active one's frame.
-            with bpy.context.temp_override(scene=scene):
+            with operators_on(scene):
                 bpy.ops.render.render(layer=layer.name)
         except RuntimeError as error:
             raise BlenderError(f"Blender could not evaluate '{scene.name}': {blenders_words(error)}") from error

@@ -11,8 +11,8 @@ bpy = pytest.importorskip("bpy", reason="no bpy in this Python")
 
 import addon_utils  # noqa: E402 - importable once bpy is
 
-# What the proofs share with the benches: bench/labelled.py.
-sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
+# What the proofs share with the benches (bench/labelled.py) and with the pure tests (official_loader.py).
+sys.path[:0] = [str(Path(__file__).parents[2] / "bench"), str(Path(__file__).parents[1] / "pure")]
 
 
 @pytest.fixture(autouse=True)

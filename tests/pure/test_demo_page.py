@@ -2,29 +2,40 @@
 """The demo's page as text: well-formed, complete, and safe with any file name."""
 
 from html.parser import HTMLParser
+from urllib.parse import unquote
 
 import pytest
 
-from animerun_addon.pipeline.demo_page import SHEET_FRAMES, page_html, spread
+from animerun_addon.pipeline.demo_page import Gallery, Picture, Row, Sheet, Verdict, page_html, spread
 
 
 class Checker(HTMLParser):
-    """Collects pictures and sees to it that every element is closed."""
+    """Collects pictures, links and texts, and sees to it that every element is closed."""
 
     VOID = ("meta", "img", "input", "br")
 
     def __init__(self):
         super().__init__()
-        self.open, self.images = [], []
+        self.open, self.images, self.links, self.ids = [], [], [], []
+        self.text = ""
 
     def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
         if tag == "img":
-            self.images.append(dict(attrs)["src"])
+            assert attributes["alt"]
+            self.images.append(unquote(attributes["src"]))
+        if tag == "a":
+            self.links.append(unquote(attributes["href"]))
+        if "id" in attributes:
+            self.ids.append(unquote(attributes["id"]))
         if tag not in self.VOID:
             self.open.append(tag)
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
 
 
 def check(text):
@@ -32,27 +43,71 @@ def check(text):
     checker.feed(text)
     checker.close()
     assert not checker.open
+    assert len(set(checker.ids)) == len(checker.ids)
     return checker
 
 
-FRAMES = [f"frames/{frame:04}.png" for frame in range(1, 49)]
+FILM = tuple(f"dataset/{frame:04}.png" for frame in range(1, 49))
+GOOD = Verdict(True, "Passes", (Row("Warp error", "0.004", "0.006", "0.01"),))
 
 
-def test_page_shows_the_film_and_a_sheet():
-    images = check(page_html(FRAMES, 24, "demo.blend")).images
-    assert images[0] == FRAMES[0]
-    assert images[1:] == spread(FRAMES, SHEET_FRAMES)
+def picture(file):
+    return Picture(file, "Flow", f"text of {file}", f"alt of {file}")
+
+
+def sheet(frame):
+    return Sheet(frame, (picture(f"{frame}_a.png"), picture(f"{frame}_b.png")), (picture(f"{frame}_c.png"),))
+
+
+def page(film=FILM, frames=("0002", "0047"), sheet=sheet, verdict=GOOD, blend="demo.blend"):
+    gallery = Gallery(film, 64, 32, tuple(map(sheet, frames)), "wheel.png", 20.0)
+    return page_html(gallery, verdict, 24, blend, "dataset/")
+
+
+def test_page_shows_the_film_and_the_labels_of_each_sheet():
+    checked = check(page())
+    of_sheets = [f"{frame}_{which}.png" for frame in ("0002", "0047") for which in "abc"]
+    assert checked.images == [FILM[0], "wheel.png", *of_sheets]
+    assert {"demo.blend", "dataset/", *of_sheets} <= set(checked.links)
+    assert "20 px" in checked.text
 
 
 def test_every_frame_is_in_the_film():
-    text = page_html(FRAMES, 24, "demo.blend")
-    assert all(frame in text.partition("const files")[2] for frame in FRAMES)
+    text = page()
+    assert all(frame in text.partition("const files")[2] for frame in FILM)
+
+
+def test_links_within_the_page_lead_somewhere():
+    checked = check(page())
+    inner = [link[1:] for link in checked.links if link.startswith("#")]
+    assert inner == ["frame-0002", "frame-0047"]
+    assert set(inner) <= set(checked.ids)
+
+
+@pytest.mark.parametrize("is_good", [True, False])
+def test_the_verdict_is_told_with_its_figures(is_good):
+    row = Row("Warp <error>", "0.2", "0.5", "0.01", is_good)
+    verdict = Verdict(is_good, "Answer & reason", (row,), () if is_good else ("all <b>",), ("a note",), "worst.png")
+    text = page(verdict=verdict)
+    assert f'class="verdict {"good" if is_good else "bad"}"' in text
+    checked = check(text)
+    for told in ("Answer & reason", "Warp <error>", "0.2", "0.5", "0.01", "a note"):
+        assert told in checked.text
+    assert "worst.png" in checked.images
+    assert ("too much" in checked.text) is ("all <b>" in checked.text) is not is_good
+
+
+def test_a_frame_without_matching_has_no_empty_place_for_it():
+    assert 'class="matching"' not in page(sheet=lambda frame: Sheet(frame, (picture("a.png"),)))
 
 
 def test_odd_names_do_not_break_the_page():
-    text = page_html(['a"<b>.png', "</script>.png"], 24, "d&.blend")
-    assert check(text).images[0] == 'a"<b>.png'
+    film = ('a"<b>.png', "</script>.png", "50%#?.png")
+    checked = check(text := page(film, blend="d&.blend"))
+    assert checked.images[0] == 'a"<b>.png'
+    assert "d&.blend" in checked.links
     assert text.count("</script>") == 1
+    assert "50%25%23%3F.png" in text
 
 
 @pytest.mark.parametrize("count", [1, 2, 12, 13, 100])

@@ -19,10 +19,12 @@ LEVEL = {
     "operators": 7,
     "panels": 7,
     "cli": 7,
+    "commands": 6,
     "preferences": 6,
     "properties": 6,
-    "style_properties": 5,
+    "export_properties": 5,
     "pipeline": 5,
+    "style_properties": 4,
     "scene": 4,
     "evaluation": 4,
     "model_bridge": 3,
@@ -34,6 +36,10 @@ LEVEL = {
     "terminal": 0,
     "progress": 0,
     "errors": 0,
+    "export_estimate": 0,
+    "export_options": 0,
+    "export_runs": 0,
+    "export_settings": 0,
     "style_options": 0,
     "style_settings": 0,
     "version": 0,
@@ -42,6 +48,7 @@ FORBIDDEN_ROOMS = {"panels": {"pipeline"}}
 MAY_IMPORT_BPY = {
     "registration",
     "properties",
+    "export_properties",
     "style_properties",
     "preferences",
     "panels",
@@ -49,6 +56,7 @@ MAY_IMPORT_BPY = {
     "pipeline",
     "scene",
     "cli",
+    "commands",
 }
 MAY_IMPORT_TORCH = ("model_bridge/worker.py", "model_bridge/networks/", "model_bridge/training/")
 BPY_MODULES = {"bpy", "bmesh", "mathutils", "gpu", "bpy_extras", "bl_math", "addon_utils"}
