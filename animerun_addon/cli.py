@@ -8,7 +8,10 @@ bpy is imported only by the commands that need it. Those on data sets are in com
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.metadata
+import os
+import shutil
 import sys
 import traceback
 from collections.abc import Sequence
@@ -163,6 +166,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(options, terminal)
 
 
+def run() -> NoReturn:
+    """The program `animerun`, from its words to the process's end."""
+    code = main()
+    bpy = sys.modules.get("bpy")
+    if bpy is None:
+        sys.exit(code)
+    # Blender as a module is left without its own exit, which now and then never ends (4.5), or lists what it did
+    # not free after our answer. All that it would have cleaned up is its folder of temporary files.
+    shutil.rmtree(bpy.app.tempdir, ignore_errors=True)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # nobody reads on
+            stream.flush()
+    os._exit(code)
+
+
 def _run(options: argparse.Namespace, terminal: Terminal) -> int:
     try:
         with quiet_blender(options.verbose):
@@ -170,6 +188,9 @@ def _run(options: argparse.Namespace, terminal: Terminal) -> int:
         return terminal.finish(result, ANSWER_IS_NO if isinstance(result, No) else DONE)
     except AnimeRunError as error:
         return terminal.fail(str(error), USER_MISTAKE)
+    except BrokenPipeError:  # whoever read our answer, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
     except (Cancelled, KeyboardInterrupt) as stop:
         return terminal.fail(str(stop) or "Cancelled", INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - the boundary to the shell

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from .errors import OutputError
 
@@ -48,16 +49,12 @@ def alone_in(folder: Path, name: str) -> Iterator[None]:
     """Only one process at a time is in here; one that was killed is out. The other gets an error, not a wait."""
     path = folder / f".{name}.lock"
     try:
-        file = path.open("wb")
+        file = _locked(path)
     except OSError as error:
         raise OutputError(f"Cannot write into '{folder}': {error.strerror or error}; choose another folder") from error
+    if file is None:
+        raise OutputError(f"Another process is writing '{name}' in '{folder}': wait for it, or cancel it")
     with file:
-        try:
-            _lock(file.fileno())
-        except OSError as error:
-            raise OutputError(
-                f"Another process is writing '{name}' in '{folder}': wait for it, or cancel it"
-            ) from error
         try:
             yield
         finally:
@@ -65,13 +62,31 @@ def alone_in(folder: Path, name: str) -> Iterator[None]:
                 path.unlink(missing_ok=True)
 
 
-def _lock(number: int) -> None:
-    """Lock an open file until it is closed, or fail at once."""
-    if sys.platform == "win32":
-        import msvcrt
+def _locked(path: Path) -> BinaryIO | None:
+    """The file, locked until it is closed; None while another process has it."""
+    while True:
+        with contextlib.ExitStack() as unless_locked:
+            file = unless_locked.enter_context(path.open("wb"))
+            if not _lock(file.fileno()):
+                return None
+            # Who had it may have deleted it since it was opened: that lock would keep nobody out.
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                    unless_locked.pop_all()
+                    return file
 
-        msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
 
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _lock(number: int) -> bool:
+    """Lock an open file until it is closed, unless another process has."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # as Unix and as Windows say it
+        return False
+    return True

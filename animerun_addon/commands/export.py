@@ -6,12 +6,13 @@ from __future__ import annotations
 import argparse
 import enum
 import time
-from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..dataset.layout import SPLITS, Clip, checked_name, safe_name
+from ..dataset.layout import SPLITS, Clip, checked_name
 from ..errors import InputError
+from ..export_options import parse_strides
 from ..export_settings import DEFAULT_LABELS, ExportSettings, Label, MatchingRule, Occlusion, SegmentSource
 from ..frame_range import parse_frames
 from ..style_options import add_style_options, style_settings
@@ -36,7 +37,7 @@ def add_to(add: AddCommand) -> None:
     command.add_argument("--remove-holds", action="store_true", help="leave out frames in which nothing has moved")
     command.add_argument(
         "--stride",
-        type=_strides,
+        type=parse_strides,
         default=(1,),
         metavar="1,2,3",
         help="flows and matches to so many frames of the clip further (default 1)",
@@ -68,14 +69,22 @@ def add_to(add: AddCommand) -> None:
 
 
 def _export(options: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
-    labels = options.labels | ({Label.EXR} if options.exr else frozenset())
+    # What is wrong with the words is said before Blender starts.
+    settings = ExportSettings(
+        labels=options.labels | ({Label.EXR} if options.exr else frozenset()),
+        strides=options.stride,
+        augment=options.augment,
+        occlusion=options.occlusion,
+        segments=options.segments,
+        matching=options.matching,
+        remove_holds=options.remove_holds,
+    )
     frames = None if options.frames is None else parse_frames(options.frames)
     name = None if options.clip is None else checked_name(options.clip, "clip")
     if options.step < 1:
         raise InputError(f"A step of {options.step} leads nowhere: give 1 or more")
     start_blender()
-    import bpy
-
+    from ..export_properties import default_clip
     from ..pipeline.export import export_steps, source_of
     from ..pipeline.job import Job
     from ..pipeline.render import find_scene, open_blend, scene_frames
@@ -84,19 +93,10 @@ def _export(options: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
 
     open_blend(options.file)
     scene = find_scene(options.scene)
-    is_styled = options.style or options.augment
-    settings = ExportSettings(
-        labels=labels,
-        strides=options.stride,
-        augment=options.augment,
-        style=style_settings(options, last_settings(scene) or style_settings_of(scene)) if is_styled else None,
-        occlusion=options.occlusion,
-        segments=options.segments,
-        matching=options.matching,
-        remove_holds=options.remove_holds,
-    )
-    words = [options.file.stem, scene.name] if len(bpy.data.scenes) > 1 else [options.file.stem]
-    clip = Clip(options.out.resolve(), options.split, name or safe_name("_".join(words)))
+    if options.style or options.augment:
+        style = style_settings(options, last_settings(scene) or style_settings_of(scene))
+        settings = replace(settings, style=style)
+    clip = Clip(options.out.resolve(), options.split, name or default_clip(scene))
     wanted = (scene_frames(scene) if frames is None else frames)[:: options.step]
     source = source_of(options.source or options.file, options.film or "")
     steps = export_steps(scene, clip, wanted, settings, source, anew=options.anew)
@@ -137,20 +137,10 @@ def _add_choice(command: argparse.ArgumentParser, option: str, choices: type[enu
     )
 
 
-def _strides(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(sorted(int(word) for word in text.split(",")))
-    except ValueError as error:
-        raise InputError(f"Cannot read '{text}' as strides: write 1 or 1,2,3") from error
-
-
 def _labels(text: str) -> frozenset[Label]:
-    return frozenset(_one_of(Label, (word.strip() for word in text.split(","))))
-
-
-def _one_of(kind: type[Label], words: Iterable[str]) -> list[Label]:
-    known = list(kind)
-    for word in (words := list(words)):
+    known = list(Label)
+    words = [word.strip() for word in text.split(",")]
+    for word in words:
         if word not in known:
             raise InputError(f"There is no label '{word}': there are {', '.join(known)}")
-    return [kind(word) for word in words]
+    return frozenset(map(Label, words))

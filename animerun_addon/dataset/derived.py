@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 
@@ -36,7 +33,7 @@ def make_segments(clip: Clip, frame: int, by_contour: bool) -> None:
     """From the contour image, or from the colour frame alone."""
     if clip.segment(frame).exists():
         return
-    picture = np.ascontiguousarray(read_png(clip.frame(frame))[..., :3])
+    picture = read_png(clip.frame(frame))[..., :3]
     segments = segments_from_contours(read_png(clip.contour(frame)), picture) if by_contour else None
     write_npy(clip.segment(frame), segments_from_frame(picture) if segments is None else segments)
 
@@ -63,8 +60,3 @@ def _by_ids(clip: Clip, source: int, target: int) -> Matches:
         for frame in (source, target)
     )
     return match_by_surface(read_npy(clip.segment(source)), here, read_npy(clip.segment(target)), there)
-
-
-def missing(paths: Sequence[Path]) -> list[Path]:
-    """Those that are not there yet."""
-    return [path for path in paths if not path.exists()]

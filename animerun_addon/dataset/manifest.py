@@ -37,7 +37,8 @@ def read_meta(clip: Clip) -> Plain | None:
     if not clip.meta.exists():
         return None
     meta = _read_json(clip.meta)
-    if meta.get("format") != FORMAT or not isinstance(meta.get("frames"), list):
+    has_lists = all(isinstance(meta.get(key, []), list) for key in _GROWING)
+    if meta.get("format") != FORMAT or not has_lists or not meta.get("frames"):
         raise InputError(f"'{clip.meta}' is not of this version: export into another folder, or start anew")
     return meta
 
@@ -50,14 +51,16 @@ def begin(clip: Clip, wanted: Plain) -> Plain:
     """
     meta = {"format": FORMAT, **wanted, "conventions": _CONVENTIONS}
     before = read_meta(clip)
-    if before is not None:
+    if before is None:
+        _check_empty(clip)
+    else:
         _check_same(clip, before, meta)
         if meta["frames"][: len(before["frames"])] != before["frames"]:
             raise OutputError(
-                f"Clip '{clip.name}' has frames {described(before['frames'])} already: export these, or more after "
+                f"Clip '{clip.name}' has frames {_described(before['frames'])} already: export these, or more after "
                 "them, name another clip, or start anew"
             )
-        kept = {key: _joined(before[key], meta[key]) for key in _GROWING[1:]}
+        kept = {key: _joined(before.get(key, []), meta[key]) for key in _GROWING[1:]}
         if len(meta["frames"]) > len(before["frames"]):
             wanted = {**wanted, **kept}
             # What has no next frame yet is without its forward vectors there.
@@ -69,28 +72,30 @@ def begin(clip: Clip, wanted: Plain) -> Plain:
     return wanted
 
 
-def described(frames: Sequence[int]) -> str:
+def _described(frames: Sequence[int]) -> str:
     """Frame numbers in short."""
     return str(frames[0]) if len(frames) == 1 else f"{frames[0]} to {frames[-1]} ({len(frames)} of them)"
 
 
 def remove(clip: Clip) -> None:
     """Delete all files of a clip, what tells of them last."""
-    try:
-        for folder in (*all_folders(clip), clip.meta.parent):
-            if folder.exists():
-                shutil.rmtree(folder)
-    except OSError as error:
-        raise OutputError(f"Cannot delete '{error.filename}': {error.strerror or error}") from error
+    for folder in _folders(clip):
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise OutputError(f"Cannot delete '{error.filename or folder}': {error.strerror or error}") from error
 
 
-def all_folders(clip: Clip) -> Iterator[Path]:
-    """Every folder of the clip's files but the one that tells of them."""
+def _folders(clip: Clip) -> list[Path]:
+    """The folders of the clip's files that are there, the one that tells of them last."""
     split = clip.root / clip.split
-    for kind in sorted(split.iterdir()) if split.is_dir() else ():
-        folder = kind / clip.name
-        if folder.is_dir() and folder != clip.meta.parent:
-            yield folder
+    kinds = [kind for kind in Kind if kind is not Kind.META]
+    folders = [
+        kind / clip.name
+        for kind in (sorted(split.iterdir()) if split.is_dir() else ())
+        if kind.name.partition("_stride")[0] in kinds
+    ]
+    return [folder for folder in (*folders, clip.meta.parent) if folder.is_dir()]
 
 
 def check_only_in(clip: Clip) -> None:
@@ -99,6 +104,15 @@ def check_only_in(clip: Clip) -> None:
         other = Clip(clip.root, split, clip.name)
         if split != clip.split and other.meta.exists():
             raise OutputError(f"Clip '{clip.name}' is in '{split}' already: name another clip, or export it there")
+
+
+def _check_empty(clip: Clip) -> None:
+    for folder in _folders(clip):
+        if any(path.is_file() for path in folder.rglob("*")):
+            raise OutputError(
+                f"'{folder}' has files already, and '{clip.meta}', which would tell what they were made with, is not "
+                "there: name another clip or folder, or start anew (--anew deletes them)"
+            )
 
 
 def _check_same(clip: Clip, before: Plain, meta: Plain) -> None:
@@ -125,7 +139,7 @@ def _differences(before: Any, now: Any, path: str = "") -> Iterator[tuple[str, A
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value)
+    text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 40 else text[:37] + "..."
 
 
@@ -149,13 +163,14 @@ class Records:
         self._pairs: Plain = {}
         self._names: Plain = {"object_names": [], "material_names": []}
         if clip.camera.exists() and clip.notes.exists():
-            cameras, notes = _read_json(clip.camera)["frames"], _read_json(clip.notes)
+            cameras, notes = _read_json(clip.camera, "frames")["frames"], _read_json(clip.notes, "frames", "pairs")
             self._frames = {
                 stem: {"camera": camera, "notes": notes["frames"].get(stem, [])} for stem, camera in cameras.items()
             }
             self._pairs = notes["pairs"]
-            self._names = {key: notes[key] for key in self._names}
-        for part in sorted(self._parts.glob("*.json")):
+            self._names = {key: notes.get(key, []) for key in self._names}
+        # Without what a killed export has only begun to write.
+        for part in sorted(self._parts.glob("[!.]*.json")):
             self._take(_read_json(part))
 
     def has_frame(self, frame: int) -> bool:
@@ -209,11 +224,12 @@ class Records:
         self._names |= part.get("names", {})
 
 
-def _read_json(path: Path) -> Plain:
+def _read_json(path: Path, *parts: str) -> Plain:
+    """The object that a file holds; so is each of its `parts`."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"'{path}' cannot be read ({error}): start the clip anew") from error
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or not all(isinstance(value.get(part), dict) for part in parts):
         raise InputError(f"'{path}' does not hold what it should: start the clip anew")
     return value

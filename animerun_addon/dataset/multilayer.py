@@ -110,8 +110,8 @@ def _vectors(name: str, flow: KnownFlow | None, shape: tuple[int, int]) -> dict[
         # 0 - 0 is 0, and -0 is another number.
         f"{name}.v": np.where(valid, 0 - flow_px[..., 1], np.float32(0)),
     }
-    # The mask is no third channel of the vectors: Nuke's own layers have exactly two.
-    return channels | {f"{name}_valid.A": valid}
+    # The mask in the same layer: Blender from 5.2 on reads layers of two channels as garbage.
+    return channels | {f"{name}.A": valid}
 
 
 def _mattes(characters: Mapping[str, Bool | Iterable[int]], object_ids: Int32 | None) -> dict[str, Array]:

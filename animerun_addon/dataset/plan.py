@@ -137,16 +137,12 @@ class Plan:
                 )
 
     def _is_made(self, label: Label) -> bool:
-        chosen = Plan(self.clip, self.frames, _only(label, self.settings), self.lines_from_labels)
-        return all(path.exists() for path in chosen.files)
+        alone = replace(self, settings=replace(self.settings, labels=frozenset({label}), augment=0))
+        return all(path.exists() for path in alone.files)
 
     def folders(self) -> set[Path]:
         """Where the files go."""
         return {path.parent for path in self.files}
-
-
-def _only(label: Label, settings: ExportSettings) -> ExportSettings:
-    return ExportSettings(frozenset({label}), settings.strides, segments=settings.segments, matching=settings.matching)
 
 
 def lines_for(settings: ExportSettings) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..errors import InputError, OutputError
 from ..output import writable_folder, write_text
 from ..progress import Steps, as_part
-from .layout import LEAST_DIGITS, SPLITS, Clip
+from .layout import SPLITS, Clip
 from .quality_clip import Checked, clip_steps, view_of
 from .quality_faults import CheckResult, ClipResult, Fault, Finding
 from .quality_sheet import write_sheet
@@ -45,7 +45,7 @@ def check_steps(
     with ThreadPoolExecutor(2) as threads:
         for number, (split, reader) in enumerate(chosen):
             title = f"{split}/{reader.name}"
-            clip = Clip(root, split, reader.name, LEAST_DIGITS if reader.meta is None else reader.meta["digits"])
+            clip = Clip(root, split, reader.name)
             steps = clip_steps(reader, clip, threads)
             checked = yield from as_part(steps, number / len(chosen), 1 / len(chosen), title)
             found.append(checked.result)

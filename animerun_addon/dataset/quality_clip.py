@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import InputError
@@ -102,6 +102,8 @@ def clip_steps(reader: ClipReader, clip: Clip, threads: Executor) -> Steps[Check
     except InputError as error:
         finding = Finding(Fault.UNREADABLE, f"{Kind.META}/{clip.name}/meta.json", str(error))
         return Checked(ClipResult(clip.name, clip.split, (finding,), {}, ()), ())
+    if meta is not None:
+        clip = replace(clip, digits=meta["digits"])
     strides = strides_of(clip, meta)
     missing = file_findings(clip, meta, strides or [1])
     files = ClipFiles(reader, clip, meta)

@@ -68,7 +68,7 @@ LIMITS = (
     Limit("unknown_visible_share", 0.0, Fault.UNKNOWN_VISIBLE),
     Limit("invalid_mask_share", 0.0, Fault.VALID_MASK),
     Limit("following_ratio", 0.75, Fault.FOLLOWING),
-    Limit("shift_ratio", 1.0, Fault.SHIFTED),
+    Limit("shift_ratio", 1.2, Fault.SHIFTED),
     Limit("outside_share", 0.001, Fault.OUTSIDE),
     _at_edges("other_object_share", Fault.OTHER_OBJECT),
     _at_edges("object_on_background_share", Fault.OBJECT_ON_BACKGROUND),

@@ -41,7 +41,7 @@ _LEAST_MOVING_SHARE = 0.001
 _LEAST_EVIDENCE = 0.004
 # Hard edges, carried to any place between pixels and back, differ as much as edges that are half a pixel off, or a bit
 # more: 0.52 to 0.65 in the demo scene, whatever its size.
-_ROUNDING_PX = 0.9
+_ROUNDING_PX = 0.8
 # How far the whole flow is moved to see whether it fits better elsewhere, and on how many pixels that is tried.
 _SHIFTS_PX = (1, 3, 9)
 _TRIED_PIXELS = 80_000
@@ -134,17 +134,17 @@ def warp_figures(image: UInt8, image_there: UInt8, flow_px: Float32, visible: Bo
         "warp_error": _mean(warped, visible),
         "unwarped_error": _mean(unwarped, visible),
     }
+    one_pixel_error = _one_pixel_error(image, visible)
     if max(visible.shape) < _PAPERS_WIDTH_PX:
-        figures["one_pixel_error"] = _one_pixel_error(image, visible)
+        figures["one_pixel_error"] = one_pixel_error
     moving = visible & (np.abs(flow_px).max(axis=-1) >= _MOVING_PX)
     if moving.mean() >= _LEAST_MOVING_SHARE:
         turned = _differences(here, there, x, y, -flow_px)
         with_flow, otherwise = _mean(warped, moving), min(_mean(unwarped, moving), _mean(turned, moving))
         # A ball that spins without a pattern looks best without its flow, but only by the rounding along its rim.
-        rounding = max(_LEAST_EVIDENCE, _ROUNDING_PX * _one_pixel_error(image, moving))
-        if max(with_flow, otherwise) >= rounding:
+        if max(with_flow, otherwise) >= max(_LEAST_EVIDENCE, _ROUNDING_PX * _one_pixel_error(image, moving)):
             figures["following_ratio"] = with_flow / max(otherwise, 1e-6)
-    ratio = _shift_ratio(here, there, flow_px, visible)
+    ratio = _shift_ratio(here, there, flow_px, visible, _ROUNDING_PX * one_pixel_error)
     return figures if ratio is None else {**figures, "shift_ratio": ratio}
 
 
@@ -160,7 +160,7 @@ def _one_pixel_error(image: UInt8, visible: Bool) -> float:
     return float(np.mean(errors)) if errors else 0.0
 
 
-def _shift_ratio(here: Float32, there: Float32, flow_px: Float32, visible: Bool) -> float | None:
+def _shift_ratio(here: Float32, there: Float32, flow_px: Float32, visible: Bool, rounding: float) -> float | None:
     step = max(1, round((visible.size / _TRIED_PIXELS) ** 0.5))
     some = np.s_[::step, ::step]
     x, y = (axis[some] for axis in _grid(visible.shape))
@@ -172,7 +172,8 @@ def _shift_ratio(here: Float32, there: Float32, flow_px: Float32, visible: Bool)
         return _mean(_differences(image, there, x + right, y + down, flow), seen)
 
     as_it_is = error(0, 0)
-    if as_it_is < _LEAST_EVIDENCE:
+    # With few edges, where one surface is seen on one side of them alone, rounding may well fit better elsewhere.
+    if as_it_is < max(_LEAST_EVIDENCE, rounding):
         return None
     shifted = [error(px * right, px * down) for px in _SHIFTS_PX for right, down in _SIDES]
     return as_it_is / max(min(shifted), 1e-6)

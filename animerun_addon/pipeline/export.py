@@ -303,7 +303,7 @@ def _description(scene: bpy.types.Scene, plan: Plan, source: Source, backend: Ba
         "engine": render.engine,
         "backend": backend,
         "style": settings.style.to_plain() if settings.style else None,
-        "frames_have_lines": settings.style is not None or _draws_lines(scene),
+        "frames_have_lines": True if settings.style else _have_lines(scene),
         "contour": "labels" if plan.lines_from_labels else "rendered",
         "occlusion": settings.occlusion.value,
         "segments": settings.segments.value,
@@ -318,7 +318,9 @@ def _description(scene: bpy.types.Scene, plan: Plan, source: Source, backend: Ba
     }
 
 
-def _draws_lines(scene: bpy.types.Scene) -> bool:
-    """Whether Blender draws lines into the scene's frames, as far as its settings tell."""
-    outlines = scene.render.engine == "BLENDER_WORKBENCH" and scene.display.shading.show_object_outline
-    return bool(scene.render.use_freestyle or outlines)
+def _have_lines(scene: bpy.types.Scene) -> bool | None:
+    """Whether lines are drawn into the frames; None with engines that light them: more than lines changes there."""
+    is_workbench = scene.render.engine == "BLENDER_WORKBENCH"
+    if scene.render.use_freestyle or (is_workbench and scene.display.shading.show_object_outline):
+        return True
+    return False if is_workbench else None

@@ -161,7 +161,8 @@ def test_export_again_keeps_or_makes_anew(scene, tmp_path):
     flow = tmp_path / "data" / "train" / "Flow" / "shot" / "forward" / "0001.flo"
     assert bpy.ops.animerun.export_sequence() == {"FINISHED"}
     first = flow.stat().st_mtime_ns
-    with pytest.raises(RuntimeError, match="the scene was changed since"):  # no script's file is known to be saved
+    bpy.data.objects["Triangle"].scale.x = 2.0
+    with pytest.raises(RuntimeError, match="the scene was changed since"):
         bpy.ops.animerun.export_sequence()
     assert last_run(request_of(bpy.context)).job.status.state is JobState.FAILED
     assert bpy.ops.animerun.export_sequence(anew=True) == {"FINISHED"}

@@ -17,6 +17,8 @@ import exports
 import pytest
 from exports import export, exported, folder, stamps, start_export, tree
 
+from animerun_addon.output import alone_in
+
 FRAMES = "1-10"
 WORDS = ("--stride", "1,2", "--exr")
 KILLS = pytest.mark.parametrize(
@@ -118,6 +120,8 @@ def test_leftovers_of_a_killed_run_are_swept(undisturbed, tmp_path):
     root = copy_of(undisturbed, tmp_path)
     (folder(root, "Flow", "forward") / ".0003.part.flo").write_bytes(b"half")
     (folder(root, "Flow", "forward") / "0003.flo").unlink()
+    (folder(root, "Meta") / "parts").mkdir()
+    (folder(root, "Meta") / "parts" / ".pair_forward_0003.part.json").write_bytes(b"")
     (folder(root, "Meta") / "rendering").mkdir()
     (folder(root, "Meta") / "rendering" / "original_5.png").write_bytes(b"half")
     exported(undisturbed.blend, root, FRAMES, *WORDS)
@@ -163,6 +167,15 @@ def test_a_child_whose_blender_is_gone_stops_with_whole_files(undisturbed, tmp_p
     assert len(tree(root)) < len(undisturbed.tree)
     exported(undisturbed.blend, root, FRAMES, *WORDS)
     assert tree(root) == undisturbed.tree
+
+
+def test_two_exports_of_one_clip_at_a_time_are_refused(undisturbed, tmp_path):
+    root = copy_of(undisturbed, tmp_path)
+    before = stamps(root)
+    with alone_in(root, "train_shot"):
+        done = export(undisturbed.blend, root, FRAMES, *WORDS)
+    assert_said_in_one_line(done, "Another process", str(root))
+    assert stamps(root) == before
 
 
 # Not mixed ------------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from exports import card, export, exported, folder, names
 from flat_frames import SQUARE, cut_out_material
 from official_loader import OfficialLoader, read_colours, read_flow
 
-from animerun_addon.dataset.formats import write_flo
+from animerun_addon.dataset.formats import read_npy, write_flo
 from animerun_addon.dataset.layout import Direction
 from animerun_addon.dataset.quality import Fault, check_steps
 from animerun_addon.export_settings import ExportSettings, Label, needs
@@ -363,8 +363,9 @@ def test_other_looks_are_the_same_drawings_in_other_colours(whole, tmp_path):
             read_colours(str(folder(tmp_path, "Frame_Anime", look) / name))
             for look in ("original", "color_1", "color_2")
         )
+        materials = read_npy(folder(tmp_path, "MaterialId") / name.replace(".png", ".npy"))
         for look in (first, second):
-            assert colours_become_colours(original, look)
+            assert every_material_has_one_colour(materials, (original == 0).all(axis=-1), look)
             assert (look != original).any(axis=-1).mean() > 0.3
         assert (first != second).any()
     pair = OfficialLoader(tmp_path, exports.SPLIT, look="color_2")[0]
@@ -372,10 +373,10 @@ def test_other_looks_are_the_same_drawings_in_other_colours(whole, tmp_path):
     assert verdict(tmp_path).passed
 
 
-def colours_become_colours(original, look):
-    """Whether each colour of one picture is one colour in the other, everywhere."""
-    both = np.concatenate([original, look], axis=-1).reshape(-1, 6)
-    return len(np.unique(both, axis=0)) == len(np.unique(original.reshape(-1, 3), axis=0))
+def every_material_has_one_colour(materials, lines, look):
+    """Everywhere but on lines, and the lines black as they were."""
+    seen = np.concatenate([materials[~lines][:, None], look[~lines]], axis=-1)
+    return len(np.unique(seen, axis=0)) == len(np.unique(materials[~lines])) and not look[lines].any()
 
 
 def test_exr_files_hold_the_frame_and_its_labels(whole, tmp_path):
@@ -385,7 +386,7 @@ def test_exr_files_hold_the_frame_and_its_labels(whole, tmp_path):
     for frame in range(1, 7):
         channels = exr_channels(folder(tmp_path, "EXR") / f"000{frame}.exr")
         for direction, other in (("forward", frame + 1), ("backward", frame - 1)):
-            valid = channels[f"{direction}_valid.A"] > 0
+            valid = channels[f"{direction}.A"] > 0
             if not 1 <= other <= 6:
                 assert not valid.any()
                 continue

@@ -46,7 +46,7 @@ def test_every_layer_has_a_socket_of_its_kind(opened):
         "forward": "VECTOR",
         "backward": "VECTOR",
         **dict.fromkeys(("depth", "object_id", "material_id"), "VALUE"),
-        **dict.fromkeys(("forward_valid", "backward_valid", "matte_Hero", "matte_character"), "VALUE"),
+        **dict.fromkeys(("matte_Hero", "matte_character"), "VALUE"),
     }
 
 
@@ -84,10 +84,9 @@ def composited(image, layer, tmp_path):
     ("layer", "channels"),
     [
         ("Combined", "RGB"),
-        ("forward", ("forward.u", "forward.v")),
+        ("forward", ("forward.u", "forward.v", "forward.A")),
         ("N", ("N.X", "N.Y", "N.Z")),
         ("depth", ("depth.Z",)),
-        ("forward_valid", ("forward_valid.A",)),
         ("object_id", ("object_id.X",)),
         ("matte_Hero", ("matte_Hero.A",)),
     ],

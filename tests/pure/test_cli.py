@@ -34,6 +34,33 @@ def test_version_as_json(capfd):
         (["demo", "x", "--sed", "1"], "--sed"),
         (["demo", "x", "--seed", "one"], "one"),
         (["render", "a.blend", "--out", "x", "--frames", "5-1"], "5-1"),
+        (["export", "--out", "x"], "FILE"),
+        (["export", "a.blend"], "--out"),
+        *(
+            (["export", "a.blend", "--out", "x", *words], named)
+            for words, named in [
+                (["--frames", "5-1"], "5-1"),
+                (["--frames", ""], "write 12, 1-48"),
+                (["--step", "0"], "give 1 or more"),
+                (["--step", "two"], "two"),
+                (["--stride", "0"], "'0'"),
+                (["--stride", "1,-2"], "'1,-2'"),
+                (["--stride", ""], "write 1, or 1, 2, 3"),
+                (["--stride", "2,2"], "different numbers"),
+                (["--labels", ""], "no label ''"),
+                (["--labels", "frames,flows"], "'flows': there are frames, contour"),
+                (["--labels", "Frames"], "'Frames'"),
+                (["--augment", "-1"], "cannot be negative"),
+                (["--split", "val"], "'val'"),
+                (["--clip", ""], "use letters"),
+                (["--clip", "../x"], "'../x'"),
+                (["--clip", ".hidden"], "'.hidden'"),
+                (["--clip", "カット"], "'カット'"),
+                (["--occlusion", "rough"], "rough"),
+                (["--segments", "colour"], "colour"),
+                (["--matching", "ids"], "ids"),
+            ]
+        ),
     ],
 )
 def test_mistakes_get_one_line_and_code_2(arguments, named, capfd):

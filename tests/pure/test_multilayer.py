@@ -88,7 +88,7 @@ def test_unknown_motion_is_zero_and_masked():
     valid[:2] = False
     flow_px[2:] = 1.0
     channels = multilayer_channels(GREY, (flow_px, valid), None)
-    assert channels["forward_valid.A"].tolist() == valid.tolist()
+    assert channels["forward.A"].tolist() == valid.tolist()
     for name in ("forward.u", "forward.v"):
         assert (channels[name][:2] == 0).all()
         assert (channels[name][2:] != 0).all()
@@ -103,7 +103,7 @@ def test_the_first_frame_has_the_channels_of_all_others():
     first = whole | {"backward": None}
     assert multilayer_channels(**first).keys() == multilayer_channels(**whole).keys()
     channels = multilayer_channels(**first)
-    assert not any(channels[name].any() for name in ("backward.u", "backward.v", "backward_valid.A"))
+    assert not any(channels[name].any() for name in ("backward.u", "backward.v", "backward.A"))
 
 
 # Geometry, ids, mattes -----------------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def test_a_character_that_is_not_seen_has_an_empty_matte():
 
 def test_what_is_not_given_has_no_channels():
     names = set(multilayer_channels(GREY, None, None))
-    vectors = {f"{way}{end}" for way in ("forward", "backward") for end in (".u", ".v", "_valid.A")}
+    vectors = {f"{way}{end}" for way in ("forward", "backward") for end in (".u", ".v", ".A")}
     assert names == {*"RGBA", *vectors}
 
 

@@ -92,6 +92,17 @@ def test_clip_of_one_frame_has_no_pairs_and_passes(tmp_path):
     assert result.clips[0].figures["pairs"] == 0
 
 
+def test_frame_numbers_of_five_digits_pass(tmp_path):
+    tiny_dataset.write_clip(tmp_path, frames=(9998, 9999))
+    meta = Clip(tmp_path, "train", "slide").meta
+    meta.write_text(meta.read_text().replace("[9998, 9999]", "[19998, 19999]").replace('"digits": 4', '"digits": 5'))
+    assert not check(tmp_path).passed
+    for path in sorted(tmp_path.rglob("99*.*")):
+        path.rename(path.with_name(f"1{path.name}"))
+    result = check(tmp_path)
+    assert result.passed, list(result.failures)
+
+
 def test_frames_on_twos_and_long_numbers_pass(tmp_path):
     tiny_dataset.write_clip(tmp_path, frames=(998, 1000, 1002))
     assert check(tmp_path).passed
@@ -205,7 +216,7 @@ ANY_MOTION = st.tuples(st.floats(-15, 15), st.floats(-15, 15))
 def test_exact_flow_between_pixels_is_within_all_limits(motion):
     figures = figures_of(*motion)
     assert figures["warp_error"] < 0.8 * figures["one_pixel_error"]
-    assert figures.get("shift_ratio", 0) < 0.9
+    assert figures.get("shift_ratio", 0) < 1.0
     assert figures.get("following_ratio", 0) < 0.6
 
 
