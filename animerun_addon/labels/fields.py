@@ -10,9 +10,8 @@ from .chunks import in_chunks, in_rows
 from .projection import depth_from_nearness
 from .snapshot import NO_SURFACE, Bool, Float32, Int32, Snapshot
 from .surface import FACETS_AT_ONCE, Surface, grown
+from .udp_encoding import ROUNDING
 
-# Beyond 0..1 by this much is the rounding of a box that was fitted to the unit cube, not clipping.
-_ROUNDING = 1e-5
 # So that the depth of the background is a number: it is multiplied by nothing.
 _FARTHEST = 1e-30
 
@@ -90,8 +89,8 @@ def udp(snapshot: Snapshot, surface: Surface, scale: npt.ArrayLike, offset: npt.
         for channel, terms in enumerate(channels):
             value = grown(terms, at, dx, dy)
             value += terms[0][at]
-            if value.min() < -_ROUNDING or value.max() > 1.0 + _ROUNDING:
-                beyond |= (value < -_ROUNDING) | (value > 1.0 + _ROUNDING)
+            if value.min() < -ROUNDING or value.max() > 1.0 + ROUNDING:
+                beyond |= (value < -ROUNDING) | (value > 1.0 + ROUNDING)
             result[rows, :, channel] = np.minimum(np.maximum(value, 0.0), 1.0)
         occupied = has_rest[at]
         result[rows, :, 3] = occupied

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import bpy
 
@@ -28,18 +29,35 @@ def characters(scene: bpy.types.Scene) -> dict[str, tuple[str, ...]]:
 
     Instances of one collection are copies of the same objects, and so of one character.
     """
+    return {
+        name: tuple(sorted(thing.name_full for thing in one.things if thing.type not in _BARE))
+        for name, one in find_characters(scene).items()
+    }
+
+
+class Character(NamedTuple):
+    """An armature and all that belongs to it; some of these things may have no surface."""
+
+    rig: bpy.types.Object
+    things: tuple[bpy.types.Object, ...]
+
+
+def find_characters(scene: bpy.types.Scene) -> dict[str, Character]:
+    """The same characters, by the same names, as objects."""
     instancers = _with_instancers(scene)
     rigs = _Rigs(instancers)
-    members: defaultdict[bpy.types.Object, list[str]] = defaultdict(list)
+    members: defaultdict[bpy.types.Object, list[bpy.types.Object]] = defaultdict(list)
     for thing in instancers:
         rig = rigs.of(thing)
-        if rig is not None and thing.type not in _BARE:
-            members[rig].append(thing.name_full)
-    called = Counter(rig.name for rig in members)
-    return {
-        rig.name if called[rig.name] == 1 else _name_apart(rig, instancers): tuple(sorted(names))
-        for rig, names in members.items()
-    }
+        if rig is not None and thing is not rig:
+            members[rig].append(thing)
+    found = [
+        Character(rig, tuple(things))
+        for rig, things in members.items()
+        if any(thing.type not in _BARE for thing in things)
+    ]
+    called = Counter(one.rig.name for one in found)
+    return {one.rig.name if called[one.rig.name] == 1 else _name_apart(one.rig, instancers): one for one in found}
 
 
 class _Rigs:

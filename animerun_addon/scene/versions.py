@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from operator import setitem
 from typing import Any
 
 import bpy
@@ -55,6 +57,16 @@ def node_inputs(modifier: bpy.types.NodesModifier) -> list[Any]:
     inputs = modifier.properties.inputs
     names = set(inputs.bl_rna.properties.keys()) - {"rna_type", "name"}
     return [getattr(getattr(inputs, name), "value", None) for name in names]
+
+
+def node_input_slots(modifier: bpy.types.NodesModifier) -> list[tuple[Any, Callable[[Any], None]]]:
+    """The same, each with what puts another value in its place."""
+    # Before 5.2: custom properties.
+    if bpy.app.version < (5, 2, 0):
+        return [(value, partial(setitem, modifier, name)) for name, value in modifier.items()]
+    inputs = modifier.properties.inputs
+    sockets = [getattr(inputs, name) for name in set(inputs.bl_rna.properties.keys()) - {"rna_type", "name"}]
+    return [(socket.value, partial(setattr, socket, "value")) for socket in sockets if hasattr(socket, "value")]
 
 
 def use_video(render: bpy.types.RenderSettings) -> None:
