@@ -203,10 +203,3 @@ def default_clip(scene: bpy.types.Scene) -> str:
 def default_film(scene: bpy.types.Scene) -> str:
     """The file's name, or the scene's before it is saved."""
     return Path(bpy.data.filepath).stem or scene.name
-
-
-def render_size_px(scene: bpy.types.Scene) -> tuple[int, int]:
-    """Of the pictures that the scene renders."""
-    render = scene.render
-    percent = render.resolution_percentage
-    return render.resolution_x * percent // 100, render.resolution_y * percent // 100

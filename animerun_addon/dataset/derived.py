@@ -34,8 +34,11 @@ def make_segments(clip: Clip, frame: int, by_contour: bool) -> None:
     if clip.segment(frame).exists():
         return
     picture = read_png(clip.frame(frame))[..., :3]
-    segments = segments_from_contours(read_png(clip.contour(frame)), picture) if by_contour else None
-    write_npy(clip.segment(frame), segments_from_frame(picture) if segments is None else segments)
+    if by_contour:
+        segments = segments_from_contours(read_png(clip.contour(frame)), picture)
+    else:
+        segments = segments_from_frame(picture)
+    write_npy(clip.segment(frame), segments)
 
 
 def make_matching(clip: Clip, source: int, target: int, stride: int, by_flow: bool) -> None:

@@ -38,6 +38,25 @@ class Kind(enum.StrEnum):
     META = "Meta"
 
 
+# Of every kind but Meta, which holds files of its own names.
+SUFFIXES = {
+    Kind.FRAMES: ".png",
+    Kind.CONTOUR: ".png",
+    Kind.LINE_AREA: ".npy",
+    Kind.SEGMENT: ".npy",
+    Kind.DEPTH: ".npy",
+    Kind.NORMAL: ".npy",
+    Kind.OBJECT_ID: ".npy",
+    Kind.MATERIAL_ID: ".npy",
+    Kind.EXR: ".exr",
+    Kind.FLOW: ".flo",
+    Kind.VALID: ".png",
+    Kind.MATCHING: ".json",
+    Kind.UNMATCHED_FORWARD: ".npy",
+    Kind.UNMATCHED_BACKWARD: ".npy",
+}
+
+
 class Direction(enum.StrEnum):
     """From a frame to a later one, or back."""
 

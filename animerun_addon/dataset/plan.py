@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..export_settings import ExportSettings, Label, SegmentSource, needs
+from ..style_settings import Contours
 from .layout import ORIGINAL, Clip, Direction, Kind
 
 
@@ -147,7 +148,7 @@ class Plan:
 
 def lines_for(settings: ExportSettings) -> bool:
     """Whether contours come from the ids: they do unless the 2D style has Blender draw them."""
-    return settings.style is None or settings.style.contours == "FAST"
+    return settings.style is None or settings.style.contours is Contours.FAST
 
 
 def with_what_frames_need(settings: ExportSettings) -> ExportSettings:

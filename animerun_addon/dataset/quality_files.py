@@ -10,28 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ..export_settings import Label
-from .layout import ORIGINAL, Clip, Direction, Kind
+from .layout import ORIGINAL, SUFFIXES, Clip, Direction, Kind
 from .quality_faults import Fault, Finding
 
 # Files that a sentence names one by one.
 _NAMED = 5
-
-SUFFIXES = {
-    Kind.FRAMES: ".png",
-    Kind.CONTOUR: ".png",
-    Kind.LINE_AREA: ".npy",
-    Kind.SEGMENT: ".npy",
-    Kind.DEPTH: ".npy",
-    Kind.NORMAL: ".npy",
-    Kind.OBJECT_ID: ".npy",
-    Kind.MATERIAL_ID: ".npy",
-    Kind.EXR: ".exr",
-    Kind.FLOW: ".flo",
-    Kind.VALID: ".png",
-    Kind.MATCHING: ".json",
-    Kind.UNMATCHED_FORWARD: ".npy",
-    Kind.UNMATCHED_BACKWARD: ".npy",
-}
 PAIR_KINDS = (Kind.FLOW, Kind.VALID, Kind.MATCHING, Kind.UNMATCHED_FORWARD, Kind.UNMATCHED_BACKWARD)
 _WAYS = {
     Kind.UNMATCHED_FORWARD: (Direction.FORWARD,),

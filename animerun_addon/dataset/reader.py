@@ -29,7 +29,7 @@ from .items import (
     read_whole_numbers,
     read_zero,
 )
-from .layout import ORIGINAL, SPLITS, Clip, Direction, Kind
+from .layout import ORIGINAL, SPLITS, SUFFIXES, Clip, Direction, Kind
 from .listing import files_in, folders_in
 
 Content = TypeVar("Content")
@@ -39,7 +39,6 @@ Content = TypeVar("Content")
 _FRAME_KINDS = (Kind.CONTOUR, Kind.SEGMENT, Kind.OBJECT_ID, Kind.MATERIAL_ID, Kind.DEPTH, Kind.NORMAL)
 _CLIP_KINDS = (Kind.FRAMES, Kind.META, *_FRAME_KINDS)
 _PAIR_KINDS = (Kind.FLOW, Kind.UNMATCHED_FORWARD, Kind.UNMATCHED_BACKWARD, Kind.MATCHING)
-_SUFFIX = {Kind.CONTOUR: ".png", Kind.FLOW: ".flo", Kind.MATCHING: ".json"}
 _PAIR_FOLDER = re.compile(rf"({'|'.join(_PAIR_KINDS)})(?:_stride([1-9]\d{{0,5}}))?", re.ASCII)
 
 
@@ -94,7 +93,7 @@ class ClipReader(FrameClip):
         if self.meta is not None:
             return tuple(f"{frame:0{self.meta['digits']}d}" for frame in self.meta["frames"])
         listings = [self._listed(self._clip.folder(Kind.FRAMES) / look, ".png") for look in self.looks[:1]]
-        listings += [self._listed(self._clip.folder(kind), _suffix(kind)) for kind in _FRAME_KINDS]
+        listings += [self._listed(self._clip.folder(kind), SUFFIXES[kind]) for kind in _FRAME_KINDS]
         return next((tuple(listing) for listing in listings if listing), ())
 
     def _frame(self, place: int, look: str | None) -> Frame:
@@ -146,7 +145,7 @@ class ClipReader(FrameClip):
     def _of_frame(self, place: int, kind: Kind, read: Callable[[Path], Content]) -> Source[Content] | None:
         """By name where names tell which frame is meant, else by place."""
         folder = self._clip.folder(kind)
-        files = self._listed(folder, _suffix(kind))
+        files = self._listed(folder, SUFFIXES[kind])
         if self.meta is None and len(files) == self.frame_count:
             return Source(tuple(files.values())[place], read)
         if self.meta is None and not files.keys() <= set(self._stems):
@@ -168,7 +167,7 @@ class ClipReader(FrameClip):
         self, source: int, target: int, folder: Path, kind: Kind, read: Callable[[Path], Content]
     ) -> Source[Content] | None:
         """By name in a clip of ours, else by place, whichever way the pair leads."""
-        files = self._listed(folder, _suffix(kind))
+        files = self._listed(folder, SUFFIXES[kind])
         if not files:
             return None
         if self.meta is not None:
@@ -200,10 +199,6 @@ class _Misfit:
             f"Clip '{self.clip}' has {self.expected} {self.what}, but {self.files} files in '{path}': "
             "copy it anew, or take that folder away"
         )
-
-
-def _suffix(kind: Kind) -> str:
-    return _SUFFIX.get(kind, ".npy")
 
 
 def _clip_names(root: Path, split: str) -> list[str]:

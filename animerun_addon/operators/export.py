@@ -9,11 +9,12 @@ from typing import Any
 import bpy
 
 from ..errors import InputError
-from ..export_properties import render_size_px, request_of
+from ..export_properties import request_of
 from ..export_runs import Run, last_run, remember
 from ..output import writable_folder
 from ..pipeline.child import command_on_open_file_job
 from ..pipeline.job import Job
+from ..scene.frames import picture_size_px
 from ..scene.results import results_folder
 from .job_operator import JobOperator
 
@@ -57,7 +58,7 @@ class ANIMERUN_OT_export_sequence(JobOperator, bpy.types.Operator):
         writable_folder(request.root)
         words = request.words(check=context.scene.animerun.export.checks, anew=self.anew, source=_source())
         job = command_on_open_file_job("Export sequence", "export", words)
-        remember(Run(request, render_size_px(context.scene), job))
+        remember(Run(request, picture_size_px(context.scene.render), job))
         return job
 
     def use_result(self, _context: bpy.types.Context, result: dict[str, Any]) -> str:

@@ -8,10 +8,11 @@ import bpy
 from ..errors import InputError
 from ..export_estimate import estimate, size_text, time_text
 from ..export_options import relied_on, switch_of
-from ..export_properties import default_clip, default_film, render_size_px, request_of
+from ..export_properties import default_clip, default_film, request_of
 from ..export_runs import Run, last_run, measured_pace
 from ..export_settings import Label
 from ..progress import JobState
+from ..scene.frames import picture_size_px
 from .main import ICONS, SidebarPanel, draw_lines
 
 # More notes are not read here; all of them are in the clip's notes.json.
@@ -68,7 +69,7 @@ def _draw_forecast(column: bpy.types.UILayout, context: bpy.types.Context) -> No
         draw_lines(column, str(error), context, icon="ERROR")
         return
     settings, frames = request.settings, request.frames
-    size_px = render_size_px(context.scene)
+    size_px = picture_size_px(context.scene.render)
     pace = measured_pace()
     checked = context.scene.animerun.export.checks
     comes_to = estimate(settings, len(frames), size_px, checked=checked, pace=pace or 1.0)

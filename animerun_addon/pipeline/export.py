@@ -32,7 +32,7 @@ from ..output import alone_in, writable_folder
 from ..progress import Progress, Steps, as_part
 from ..scene.characters import characters
 from ..scene.drivers import threads_are_safe
-from ..scene.frames import check_camera, in_window, render_png, writing_png
+from ..scene.frames import check_camera, in_window, picture_size_px, render_png, writing_png
 from ..scene.holds import kept_frames_steps
 from ..scene.id_pass import Backend, choose_backend, wanted_backend
 from ..scene.style import convert, last_settings
@@ -288,6 +288,7 @@ def _description(scene: bpy.types.Scene, plan: Plan, source: Source, backend: Ba
     import cv2
 
     settings, render = plan.settings, scene.render
+    width_px, height_px = picture_size_px(render)
     return {
         "clip": plan.clip.name,
         "film": source.film,
@@ -297,8 +298,8 @@ def _description(scene: bpy.types.Scene, plan: Plan, source: Source, backend: Ba
         "strides": list(settings.strides),
         "labels": [label.value for label in Label if label in settings.labels],
         "looks": list(plan.looks),
-        "width_px": render.resolution_x * render.resolution_percentage // 100,
-        "height_px": render.resolution_y * render.resolution_percentage // 100,
+        "width_px": width_px,
+        "height_px": height_px,
         "fps": render.fps / render.fps_base,
         "engine": render.engine,
         "backend": backend,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import bpy
@@ -19,7 +19,7 @@ from ..dataset.plan import Pair, Plan
 from ..export_settings import Label, Occlusion
 from ..labels import fields
 from ..labels.lines import contour_lines
-from ..labels.motion import Flow, landing
+from ..labels.motion import landing
 from ..labels.occlusion import consistency_occlusion, exact_occlusion
 from ..labels.segments import exact_segments
 from ..labels.snapshot import Bool, Camera, Int32, Snapshot
@@ -32,8 +32,6 @@ from .tasks import Tasks
 
 # Blender builds the scene anew for each look at it: so many frames are read at once, if they fit into this.
 _MOST_FRAMES, _BATCH_BYTES = 16, 256 << 20
-# Beyond this .flo files mean "unknown".
-_LONGEST_FLOW_PX = 1e9
 
 
 @dataclass(frozen=True)
@@ -155,7 +153,7 @@ class LabelMaker:
         landings = [
             landing(here.snapshot, here.surface, there.snapshot) for here, there in ((one, other), (other, one))
         ]
-        flows = [_within_reach(landed.flow) for landed in landings]
+        flows = [landed.flow for landed in landings]
         settings = self._plan.settings
         for (source, _, direction), here, there, landed, flow, back in zip(
             pair.ways, (one, other), (other, one), landings, flows, flows[::-1], strict=True
@@ -173,7 +171,7 @@ class LabelMaker:
                     occluded = exact_occlusion(here.snapshot, here.surface, there.snapshot, there.surface, landed)
                 else:
                     occluded = consistency_occlusion(flow, back)
-                write_npy(path, (~occluded & flow.valid).view(np.uint8))
+                write_npy(path, (~occluded).view(np.uint8))
             self._records.put_pair(_key(self._plan.clip, source, direction, pair.stride), flow.notes)
 
     def _make_exr(self, frame: int, looking: Future[_Look]) -> None:
@@ -215,12 +213,6 @@ class LabelMaker:
 
 def _look_at(snapshot: Snapshot, ids: Int32) -> _Look:
     return _Look(snapshot, surface_points(snapshot, ids))
-
-
-def _within_reach(flow: Flow) -> Flow:
-    """The same without what a .flo file cannot tell from unknown."""
-    too_long = (np.abs(flow.flow_px) > _LONGEST_FLOW_PX).any(axis=-1)
-    return replace(flow, valid=flow.valid & ~too_long) if too_long.any() else flow
 
 
 def _key(clip: Clip, source: int, direction: Direction, stride: int) -> str:

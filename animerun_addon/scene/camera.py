@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..labels.snapshot import Camera, Float64
-from .frames import check_camera
+from .frames import check_camera, picture_size_px
 
 
 def read_camera(depsgraph: bpy.types.Depsgraph, scene: bpy.types.Scene) -> Camera:
@@ -31,8 +31,7 @@ def read_camera(depsgraph: bpy.types.Depsgraph, scene: bpy.types.Scene) -> Camer
         )
     # Animation of the render settings themselves reaches only the evaluated scene.
     render = depsgraph.scene_eval.render
-    width_px = render.resolution_x * render.resolution_percentage // 100
-    height_px = render.resolution_y * render.resolution_percentage // 100
+    width_px, height_px = picture_size_px(render)
     clip_from_camera = camera.calc_matrix_camera(
         depsgraph, x=width_px, y=height_px, scale_x=render.pixel_aspect_x, scale_y=render.pixel_aspect_y
     )

@@ -20,6 +20,12 @@ def check_camera(scene: bpy.types.Scene) -> None:
         raise InputError(f"Scene '{scene.name}' has no camera: add one, or choose one in the scene's properties")
 
 
+def picture_size_px(render: bpy.types.RenderSettings) -> tuple[int, int]:
+    """Width and height of the pictures that are rendered with these settings."""
+    percent = render.resolution_percentage
+    return render.resolution_x * percent // 100, render.resolution_y * percent // 100
+
+
 def operators_on(scene: bpy.types.Scene) -> contextlib.AbstractContextManager[object]:
     """Operators work on this scene while the block runs.
 

@@ -178,8 +178,9 @@ def test_constraints_and_animation_of_the_copy_do_not_interfere():
     assert state(armature) == before
 
 
-def test_a_linked_armature_is_measured_and_its_copy_posed(tmp_path):
-    path = tmp_path / "hero.blend"
+def linked_heroine(folder):
+    """The demo heroine's armature, linked from another file into an empty one."""
+    path = folder / "hero.blend"
     hero = demo(heroine_bones.heroine_skeleton())
     name = hero.name
     bpy.data.libraries.write(str(path), {hero})
@@ -188,6 +189,11 @@ def test_a_linked_armature_is_measured_and_its_copy_posed(tmp_path):
         to.objects = [name]
     linked = bpy.data.objects[name]
     bpy.context.scene.collection.objects.link(linked)
+    return linked
+
+
+def test_a_linked_armature_is_measured_and_its_copy_posed(tmp_path):
+    linked = linked_heroine(tmp_path)
     assert check_pose(linked).is_a_pose
     basis = a_pose_rotations(linked, 70)
     with pytest.raises(InputError, match="library"):
@@ -200,15 +206,7 @@ def test_a_linked_armature_is_measured_and_its_copy_posed(tmp_path):
 
 
 def test_an_overridden_armature_is_measured_and_its_copy_posed(tmp_path):
-    path = tmp_path / "hero.blend"
-    hero = demo(heroine_bones.heroine_skeleton())
-    name = hero.name
-    bpy.data.libraries.write(str(path), {hero})
-    bpy.ops.wm.read_factory_settings(use_empty=True)
-    with bpy.data.libraries.load(str(path), link=True) as (_, to):
-        to.objects = [name]
-    bpy.context.scene.collection.objects.link(bpy.data.objects[name])
-    own = bpy.data.objects[name].override_hierarchy_create(bpy.context.scene, bpy.context.view_layer)
+    own = linked_heroine(tmp_path).override_hierarchy_create(bpy.context.scene, bpy.context.view_layer)
     before = state(own)
     basis = a_pose_rotations(own, 70)
     with pytest.raises(InputError, match="library"):

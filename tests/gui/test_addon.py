@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import PICTURES
 from harness import BlenderWindow
-
-PACKAGE = "bl_ext.user_default.animerun_addon"
+from jobs import PACKAGE, child_processes, status, wait_for
 
 # A job that counts for as long as the test needs, behind a button like the add-on's own.
 COUNTING_BUTTON = f"""
@@ -55,11 +54,6 @@ def register():
     bpy.utils.register_class(TEST_OT_count)
 """
 
-STATUS = f"""
-from {PACKAGE} import progress
-result = [[s.title, s.state.name, s.note, s.progress.done] for s in progress.shown]
-"""
-
 
 @pytest.fixture
 def counting(window: BlenderWindow):
@@ -75,20 +69,6 @@ def counting(window: BlenderWindow):
     if window.alive:
         window.run(f"from {PACKAGE}.pipeline import runner\nrunner.stop_all()")
         window.run("bpy.utils.unregister_class(bpy.types.TEST_OT_count)")
-
-
-def status(window: BlenderWindow) -> list:
-    """Title, state, note and units done of the newest job."""
-    return (window.run(STATUS) or [["", "", "", -1]])[-1]
-
-
-def wait_for(window: BlenderWindow, condition, timeout: float = 30):
-    """Poll until the condition gives something true."""
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"{status(window)}\n{window.console_tail()}"
-        time.sleep(0.05)
-    return value
 
 
 def is_cleaned_up(window: BlenderWindow) -> bool:
@@ -253,19 +233,6 @@ def save_shot(window: BlenderWindow, folder: Path, frames: int) -> None:
         bpy.ops.wm.save_as_mainfile(filepath={str(folder / "shot.blend")!r})
         """
     )
-
-
-def child_processes(window: BlenderWindow) -> list[str]:
-    """The command lines of Blenders that render for this one."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().decode(errors="replace").split("\0")
-        except OSError:
-            continue
-        if "--report-to" in words and any(str(window.folder) in word for word in words):
-            found.append(" ".join(words))
-    return found
 
 
 def test_frames_are_rendered_by_a_second_blender(window, tmp_path):

@@ -12,8 +12,8 @@ import pytest
 import real_blender as tool
 from conftest import PICTURES
 from harness import BlenderWindow
+from jobs import PACKAGE, child_processes, status, wait_for
 
-PACKAGE = "bl_ext.user_default.animerun_addon"
 # Tall enough for the whole tab.
 SIZE = (1280, 1500)
 # Of the button, below the sidebar's top and from its right end; of the cancel cross while one job is shown.
@@ -30,10 +30,6 @@ for frame, x in ((1, 0.0), (5, 1.0)):
     cube.location.x = x
     cube.keyframe_insert("location", frame=frame)
 bpy.ops.wm.save_as_mainfile(filepath={path!r})
-"""
-STATUS = f"""
-from {PACKAGE} import progress
-result = [[s.title, s.state.name, s.note, s.progress.done] for s in progress.shown]
 """
 
 
@@ -60,19 +56,6 @@ def save_shot(window: BlenderWindow, folder: Path, frames: int) -> None:
 def click(window: BlenderWindow, below_top: int, from_right: int) -> None:
     sidebar = window.area_region("VIEW_3D", "UI")
     window.click(sidebar.left + sidebar.width - from_right, sidebar.top + below_top)
-
-
-def status(window: BlenderWindow) -> list:
-    """Title, state, note and units done of the newest job."""
-    return (window.run(STATUS) or [["", "", "", -1]])[-1]
-
-
-def wait_for(window: BlenderWindow, condition, timeout: float = 120):
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"{status(window)}\n{window.console_tail()}"
-        time.sleep(0.1)
-    return value
 
 
 def last_run(window: BlenderWindow) -> dict:
@@ -102,19 +85,6 @@ def click_export(window: BlenderWindow) -> None:
     window.pixels()
     time.sleep(0.5)
     click(window, BUTTON_Y, BUTTON_FROM_RIGHT)
-
-
-def child_processes(window: BlenderWindow) -> list[str]:
-    """The command lines of Blenders that export for this one."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().decode(errors="replace").split("\0")
-        except OSError:
-            continue
-        if "--report-to" in words and any(str(window.folder) in word for word in words):
-            found.append(" ".join(words))
-    return found
 
 
 def test_panel_tells_what_will_be_written(window, tmp_path):
