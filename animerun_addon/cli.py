@@ -183,7 +183,7 @@ def run() -> NoReturn:
 
 def _run(options: argparse.Namespace, terminal: Terminal) -> int:
     try:
-        with quiet_blender(options.verbose):
+        with quiet_blender(options.verbose), terminal.heeding_ctrl_c():
             result = options.run(options, terminal)
         return terminal.finish(result, ANSWER_IS_NO if isinstance(result, No) else DONE)
     except AnimeRunError as error:

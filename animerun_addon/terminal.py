@@ -8,6 +8,7 @@ import ctypes
 import json
 import os
 import shutil
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -71,18 +72,43 @@ class Terminal:
         self.supervisor = Supervisor(None)
         self._as_json = as_json
         self._line_is_open = False
+        self._is_interrupted = False
 
     def show(self, status: JobStatus) -> None:
         """The progress line, rewritten in place; nothing when stderr is no terminal."""
         progress = status.progress
         self.supervisor.tell(done=progress.done, total=progress.total, message=progress.message)
         self.supervisor.check()
+        if self._is_interrupted:
+            raise Cancelled("Cancelled")
         if sys.stderr.isatty():
             line = f"{status.title}: {status.summary()}  {progress.message}"
             width = shutil.get_terminal_size().columns - 1
             sys.stderr.write("\r" + line[:width].ljust(width))
             sys.stderr.flush()
             self._line_is_open = True
+
+    @contextlib.contextmanager
+    def heeding_ctrl_c(self) -> Iterator[None]:
+        """Ctrl C ends the work before its next step, a second one at once.
+
+        Raised wherever it strikes, the first could land in what Blender calls, and Blender drops what is raised there.
+        """
+
+        def note(*_: object) -> None:
+            self._is_interrupted = True
+            signal.signal(signal.SIGINT, before)
+
+        try:
+            # None: the handler is Blender's own.
+            before = signal.signal(signal.SIGINT, note) or signal.default_int_handler
+        except ValueError:  # only the main thread may
+            yield
+            return
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def finish(self, result: dict[str, Any], code: int = DONE) -> int:
         """Print what a command made; returns the exit code."""

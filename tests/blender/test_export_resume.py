@@ -140,11 +140,14 @@ def test_a_finished_export_has_nothing_to_do(undisturbed, tmp_path):
 # Cancelled ------------------------------------------------------------------------------------------------------------
 
 
-def test_ctrl_c_leaves_whole_files_and_resumes(undisturbed, tmp_path):
+@pytest.mark.parametrize("flows", [0, 1], ids=["at once", "in the middle"])
+def test_ctrl_c_leaves_whole_files_and_resumes(undisturbed, tmp_path, flows):
+    """At once, when Blender calls back for the first time and drops what is raised in there; and in the middle."""
     root = tmp_path / "set"
     process = start_export(undisturbed.blend, root, FRAMES, *WORDS)
     wait_until_begun(process, root)
-    time.sleep(undisturbed.seconds / 3)
+    while len(list(root.rglob("*.flo"))) < flows and process.poll() is None:
+        time.sleep(0.002)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130, said
