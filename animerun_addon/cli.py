@@ -18,8 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .commands import check, export, split, stats
+from .commands import check, export, split, stats, udp
 from .commands.blender import start_blender
+from .commands.udp_words import with_signs
 from .errors import AnimeRunError, Cancelled, InputError
 from .frame_range import parse_frames
 from .style_options import add_style_options, style_settings
@@ -144,7 +145,7 @@ def build_parser() -> argparse.ArgumentParser:
     style.add_argument("--restore", action="store_true", help="undo an earlier conversion")
     add_style_options(style)
 
-    for command in (export, check, stats, split):
+    for command in (export, udp, check, stats, split):
         command.add_to(add)
     return parser
 
@@ -157,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     terminal = Terminal(as_json="--json" in words)
     try:
-        options = build_parser().parse_args(words)
+        options = build_parser().parse_args(with_signs(words))
     except AnimeRunError as error:
         return terminal.fail(str(error), USER_MISTAKE)
     except SystemExit:  # argparse, after it has printed the help

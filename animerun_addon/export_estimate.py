@@ -28,6 +28,7 @@ _OF_A_FRAME = {
     Label.DEPTH: _Cost(4, 0.01),
     Label.NORMAL: _Cost(12, 0.03),
     Label.IDS: _Cost(8, 0.01, files=2),
+    Label.UDP: _Cost(3, 0.1),
     Label.EXR: _Cost(20, 0.6),
 }
 _OF_A_DIRECTION = {

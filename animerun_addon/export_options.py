@@ -11,6 +11,8 @@ from typing import Any
 from .errors import InputError
 from .export_settings import ExportSettings, Label, MatchingRule, Occlusion, SegmentSource, needs
 from .style_settings import StyleSettings
+from .udp_choices import EncodingChoice, RestChoice
+from .udp_options import encoding_of, encoding_words, rest_of, rest_words
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class ExportRequest:
             "--anew": anew,
         }
         words += [word for word, is_on in switches.items() if is_on]
+        if Label.UDP in settings.labels:
+            words += rest_words(settings.udp_rest) + encoding_words(settings.udp_encoding)
         return words if source is None else [*words, "--source", str(source)]
 
 
@@ -55,8 +59,8 @@ def switch_of(label: Label) -> str:
     return "writes_" + label.replace("-", "_")
 
 
-def settings_of(panel: Any, style: StyleSettings) -> ExportSettings:
-    """What the panel's properties say; `style` is used only if they ask for it. Other colours are part of it."""
+def settings_of(panel: Any, udp_panel: Any, style: StyleSettings) -> ExportSettings:
+    """What the panels' properties say; `style` is used only if they ask for it. Other colours are part of it."""
     return ExportSettings(
         labels=frozenset(label for label in Label if getattr(panel, switch_of(label))),
         strides=parse_strides(panel.strides),
@@ -66,6 +70,8 @@ def settings_of(panel: Any, style: StyleSettings) -> ExportSettings:
         segments=SegmentSource[panel.segments],
         matching=MatchingRule[panel.matching],
         remove_holds=panel.remove_holds,
+        udp_rest=rest_of(udp_panel) if panel.writes_udp else RestChoice(),
+        udp_encoding=encoding_of(udp_panel) if panel.writes_udp else EncodingChoice(),
     )
 
 

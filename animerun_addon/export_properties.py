@@ -165,6 +165,12 @@ class ExportProperties(bpy.types.PropertyGroup):
     writes_ids: _switch(  # type: ignore[valid-type]
         Label.IDS, "Ids", "The object and the material that each pixel shows. 4 MB for each frame"
     )
+    writes_udp: _switch(  # type: ignore[valid-type]
+        Label.UDP,
+        "Ultra-Dense Pose",
+        "Which point of a character each pixel shows, as its place in the rest pose. Rest pose and encoding are those "
+        "of the Ultra-Dense Pose panel. About 1 MB for each frame",
+    )
     writes_exr: _switch(  # type: ignore[valid-type]
         Label.EXR,
         "EXR for Compositing",
@@ -183,7 +189,7 @@ def request_of(context: bpy.types.Context) -> ExportRequest:
     if settings.use_scene_range:
         first, last, step = scene.frame_start, scene.frame_end, panel.step * scene.frame_step
     return ExportRequest(
-        settings=settings_of(panel, last_settings(scene) or style_settings_of(scene)),
+        settings=settings_of(panel, settings.udp, last_settings(scene) or style_settings_of(scene)),
         root=results_folder(context, panel.root_folder),
         split=panel.split.lower(),
         clip=checked_name(panel.clip_name or default_clip(scene), "clip"),

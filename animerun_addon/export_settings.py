@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .errors import InputError
 from .style_settings import StyleSettings
+from .udp_choices import EncodingChoice, RestChoice
 
 
 class Label(enum.StrEnum):
@@ -24,6 +25,7 @@ class Label(enum.StrEnum):
     DEPTH = "depth"
     NORMAL = "normal"
     IDS = "ids"
+    UDP = "udp"
     EXR = "exr"
 
 
@@ -49,8 +51,8 @@ class MatchingRule(enum.StrEnum):
     SURFACE = "surface"  # by what they show
 
 
-# A multi-layer EXR a frame is as large as all else together: only when it is asked for.
-DEFAULT_LABELS = frozenset(Label) - {Label.EXR}
+# A multi-layer EXR a frame is as large as all else together, and UDP is for who draws characters: only on demand.
+DEFAULT_LABELS = frozenset(Label) - {Label.EXR, Label.UDP}
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class ExportSettings:
     segments: SegmentSource = SegmentSource.CONTOUR
     matching: MatchingRule = MatchingRule.FLOW
     remove_holds: bool = False  # frames in which nothing has moved since the one before
+    udp_rest: RestChoice = field(default_factory=RestChoice)
+    udp_encoding: EncodingChoice = field(default_factory=EncodingChoice)
 
     def __post_init__(self) -> None:
         """What makes no sense is refused here, for all ways in."""

@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import TypeVar
 
 from .errors import InputError
+
+Item = TypeVar("Item")
 
 # Blender's own limit of a scene's end frame.
 LAST_FRAME = 1_048_574
@@ -24,3 +28,10 @@ def parse_frames(text: str) -> list[int]:
             raise InputError(f"Frames {first}-{last} run backwards or past {LAST_FRAME}: write the first frame first")
         frames.update(range(first, last + 1))
     return sorted(frames)
+
+
+def spread(items: Sequence[Item], count: int) -> list[Item]:
+    """At most `count` of the items, evenly spread, the first and, of two or more, the last among them."""
+    if len(items) <= count:
+        return list(items)
+    return [items[round(index * (len(items) - 1) / max(count - 1, 1))] for index in range(count)]

@@ -7,6 +7,7 @@ import bpy
 
 from .export_properties import ExportProperties
 from .style_properties import StyleProperties
+from .udp_properties import UdpProperties
 
 
 class AnimeRunSettings(bpy.types.PropertyGroup):
@@ -17,6 +18,11 @@ class AnimeRunSettings(bpy.types.PropertyGroup):
     )
     export: bpy.props.PointerProperty(  # type: ignore[valid-type]
         name="Export", description="What goes into a data set, and where", type=ExportProperties
+    )
+    udp: bpy.props.PointerProperty(  # type: ignore[valid-type]
+        name="Ultra-Dense Pose",
+        description="Which point of a character each pixel shows: of which character, how, and where to",
+        type=UdpProperties,
     )
     output_folder: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Output",

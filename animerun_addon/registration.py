@@ -7,22 +7,25 @@ from typing import Any
 
 import bpy
 
-from . import cli
+from . import cli, udp_watch
 from .export_properties import ExportProperties
-from .operators import demo, export, jobs, render, style
+from .operators import demo, export, jobs, render, style, udp, udp_bake
 from .panels import export as export_panels
 from .panels import labels_engine
 from .panels import main as panels
 from .panels import style as style_panels
+from .panels import udp as udp_panels
 from .pipeline import runner
 from .preferences import AnimeRunPreferences
 from .properties import AnimeRunSettings
 from .scene.engine import LabelsEngine
 from .style_properties import StyleProperties
+from .udp_properties import UdpProperties
 
 CLASSES = [
     StyleProperties,
     ExportProperties,
+    UdpProperties,
     AnimeRunSettings,
     AnimeRunPreferences,
     jobs.ANIMERUN_OT_cancel_job,
@@ -36,6 +39,13 @@ CLASSES = [
     style.ANIMERUN_OT_update_style,
     style.ANIMERUN_OT_select_finding,
     style.ANIMERUN_OT_copy_report,
+    udp.ANIMERUN_OT_check_character,
+    udp.ANIMERUN_OT_make_a_pose,
+    udp.ANIMERUN_OT_export_udp,
+    udp.ANIMERUN_OT_open_udp_folder,
+    udp_bake.ANIMERUN_OT_bake_udp,
+    udp_bake.ANIMERUN_OT_unbake_udp,
+    udp_bake.ANIMERUN_OT_preview_udp,
     panels.VIEW3D_PT_animerun,
     style_panels.VIEW3D_PT_animerun_style,
     style_panels.VIEW3D_PT_animerun_style_colours,
@@ -46,11 +56,15 @@ CLASSES = [
     export_panels.VIEW3D_PT_animerun_export_verdict,
     export_panels.VIEW3D_PT_animerun_export_labels,
     export_panels.VIEW3D_PT_animerun_export_settings,
+    udp_panels.VIEW3D_PT_animerun_udp,
+    udp_panels.VIEW3D_PT_animerun_udp_export,
+    udp_panels.VIEW3D_PT_animerun_udp_last,
+    udp_panels.VIEW3D_PT_animerun_udp_bake,
     LabelsEngine,
     labels_engine.RENDER_PT_animerun_labels,
 ]
 
-HANDLERS = [*runner.HANDLERS, *style.HANDLERS]
+HANDLERS = [*runner.HANDLERS, *style.HANDLERS, *udp_bake.HANDLERS, *udp_watch.HANDLERS]
 
 _commands: list[Any] = []
 
@@ -68,6 +82,7 @@ def register() -> None:
 def unregister() -> None:
     """The same, backwards."""
     runner.stop_all()
+    udp_watch.stop()
     bpy.utils.unregister_cli_command(_commands.pop())
     for name, function in reversed(HANDLERS):
         getattr(bpy.app.handlers, name).remove(function)

@@ -71,3 +71,15 @@ def machine() -> dict[str, str | int | None]:
         "cores": os.cpu_count(),
         "python": platform.python_version(),
     }
+
+
+def peak_gb() -> float:
+    """The most memory that this process has held so far."""
+    status = Path("/proc/self/status")
+    if status.exists():  # the other way counts what the parent held when it started this process
+        line = next(each for each in status.read_text(encoding="utf-8").splitlines() if each.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024 / 1e9
+    import resource  # not on Windows
+
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import platform
-import resource
 import subprocess
 import sys
 
 import bpy
 import numpy as np
-from measure import Target, report
+from measure import Target, peak_gb, report
 
 from animerun_addon.labels import fields
 from animerun_addon.labels.motion import flow, landing
@@ -57,12 +55,6 @@ def child() -> None:
         "share before our code": before_gb / peak,
     }
     print(json.dumps(figures))
-
-
-def peak_gb() -> float:
-    """The most memory that this process has held so far."""
-    unit = 1 if platform.system() == "Darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 
 def all_labels(scene: bpy.types.Scene) -> int:

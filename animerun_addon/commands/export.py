@@ -19,6 +19,7 @@ from ..style_options import add_style_options, style_settings
 from ..terminal import No, Terminal
 from . import AddCommand
 from .blender import start_blender
+from .udp_words import add_encoding_options, add_rest_options, encoding_from, rest_from
 
 
 def add_to(add: AddCommand) -> None:
@@ -47,7 +48,7 @@ def add_to(add: AddCommand) -> None:
         type=_labels,
         default=DEFAULT_LABELS,
         metavar="A,B",
-        help=f"what to write: {', '.join(Label)} (default: all but exr)",
+        help=f"what to write: {', '.join(Label)} (default: all but exr and udp)",
     )
     command.add_argument("--exr", action="store_true", help="a multi-layer EXR a frame as well, for compositors")
     command.add_argument(
@@ -65,6 +66,8 @@ def add_to(add: AddCommand) -> None:
     )
     # The file on the disk that FILE is a copy of, for the child Blender of a running one.
     command.add_argument("--source", type=Path, help=argparse.SUPPRESS)
+    add_rest_options(command)
+    add_encoding_options(command)
     add_style_options(command)
 
 
@@ -78,6 +81,8 @@ def _export(options: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
         segments=options.segments,
         matching=options.matching,
         remove_holds=options.remove_holds,
+        udp_rest=rest_from(options),
+        udp_encoding=encoding_from(options),
     )
     frames = None if options.frames is None else parse_frames(options.frames)
     name = None if options.clip is None else checked_name(options.clip, "clip")

@@ -61,6 +61,7 @@ class Frame:
     material_ids_file: Source[Int32] | None = None
     depth_file: Source[Float32] | None = None
     normals_file: Source[Float32] | None = None
+    udp_file: Source[Float32] | None = None
 
     @cached_property
     def image(self) -> UInt8:
@@ -91,6 +92,11 @@ class Frame:
     def material_ids(self) -> Int32 | None:
         """Which material a pixel sees (H, W), int32, -1 for none."""
         return _content(self.material_ids_file)
+
+    @cached_property
+    def udp(self) -> Float32 | None:
+        """Ultra-Dense Pose of all characters (H, W, 4), float32; Meta's udp.json says how each is encoded."""
+        return _content(self.udp_file)
 
     @cached_property
     def depth_m(self) -> Float32 | None:

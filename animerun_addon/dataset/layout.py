@@ -34,6 +34,7 @@ class Kind(enum.StrEnum):
     NORMAL = "Normal"
     OBJECT_ID = "ObjectId"
     MATERIAL_ID = "MaterialId"
+    UDP = "UDP"
     EXR = "EXR"
     META = "Meta"
 
@@ -48,6 +49,7 @@ SUFFIXES = {
     Kind.NORMAL: ".npy",
     Kind.OBJECT_ID: ".npy",
     Kind.MATERIAL_ID: ".npy",
+    Kind.UDP: ".npz",
     Kind.EXR: ".exr",
     Kind.FLOW: ".flo",
     Kind.VALID: ".png",
@@ -101,6 +103,10 @@ class Clip:
         """Grey line art."""
         return self.of_frame(Kind.CONTOUR, frame, ".png")
 
+    def udp(self, frame: int) -> Path:
+        """Ultra-Dense Pose of all characters, float32 (H, W, 4)."""
+        return self.of_frame(Kind.UDP, frame, ".npz")
+
     def line_area(self, frame: int) -> Path:
         """uint8 (H, W): 0 within 10 px of a line, 1 beyond."""
         return self.of_frame(Kind.LINE_AREA, frame, ".npy")
@@ -135,6 +141,11 @@ class Clip:
     def camera(self) -> Path:
         """The cameras of all frames."""
         return self.folder(Kind.META) / "camera.json"
+
+    @property
+    def characters(self) -> Path:
+        """Whose rest coordinates its UDP pictures have, and how they are encoded."""
+        return self.folder(Kind.META) / "udp.json"
 
     @property
     def notes(self) -> Path:

@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import InputError, OutputError
 from ..output import writable_folder, write_text
 from .layout import SPLITS, Clip, Kind
+from .udp import CONVENTION
 
 # Of the folders' layout and of meta.json itself.
 FORMAT = 1
@@ -70,6 +71,16 @@ def begin(clip: Clip, wanted: Plain) -> Plain:
         writable_folder(clip.meta.parent)
         write_text(clip.meta, json.dumps(meta, indent=1))
     return wanted
+
+
+def put_characters(clip: Clip, characters: Plain) -> None:
+    """Note down what the numbers of the clip's UDP pictures mean, or find that they go on meaning that."""
+    now = json.loads(json.dumps({"convention": CONVENTION, "characters": characters}))
+    if clip.characters.exists():
+        _check_same(clip, _read_json(clip.characters, "characters"), now)
+        return
+    writable_folder(clip.characters.parent)
+    write_text(clip.characters, json.dumps(now, indent=1))
 
 
 def _described(frames: Sequence[int]) -> str:

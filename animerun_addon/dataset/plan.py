@@ -62,6 +62,8 @@ class Plan:
         clip = self.clip
         kinds = {Label.DEPTH: [Kind.DEPTH], Label.NORMAL: [Kind.NORMAL], Label.IDS: [Kind.OBJECT_ID, Kind.MATERIAL_ID]}
         files = [clip.of_frame(kind, frame, ".npy") for label in kinds if self.has(label) for kind in kinds[label]]
+        if self.has(Label.UDP):
+            files.append(clip.udp(frame))
         if self.has(Label.CONTOUR) and self.lines_from_labels:
             files.append(clip.contour(frame))
         if self.has(Label.SEGMENT) and self.settings.segments is SegmentSource.EXACT:

@@ -43,6 +43,7 @@ _KINDS_OF_LABEL = {
     Label.DEPTH: (Kind.DEPTH,),
     Label.NORMAL: (Kind.NORMAL,),
     Label.IDS: (Kind.OBJECT_ID, Kind.MATERIAL_ID),
+    Label.UDP: (Kind.UDP,),
     Label.EXR: (Kind.EXR,),
 }
 

@@ -31,12 +31,13 @@ from .items import (
 )
 from .layout import ORIGINAL, SPLITS, SUFFIXES, Clip, Direction, Kind
 from .listing import files_in, folders_in
+from .udp import read_udp
 
 Content = TypeVar("Content")
 
 # A folder in one of these makes a clip, and the first that has files says how many frames there are. LineArea is not
 # among them: the published data set has none for a clip's last frame.
-_FRAME_KINDS = (Kind.CONTOUR, Kind.SEGMENT, Kind.OBJECT_ID, Kind.MATERIAL_ID, Kind.DEPTH, Kind.NORMAL)
+_FRAME_KINDS = (Kind.CONTOUR, Kind.SEGMENT, Kind.OBJECT_ID, Kind.MATERIAL_ID, Kind.DEPTH, Kind.NORMAL, Kind.UDP)
 _CLIP_KINDS = (Kind.FRAMES, Kind.META, *_FRAME_KINDS)
 _PAIR_KINDS = (Kind.FLOW, Kind.UNMATCHED_FORWARD, Kind.UNMATCHED_BACKWARD, Kind.MATCHING)
 _PAIR_FOLDER = re.compile(rf"({'|'.join(_PAIR_KINDS)})(?:_stride([1-9]\d{{0,5}}))?", re.ASCII)
@@ -108,6 +109,7 @@ class ClipReader(FrameClip):
             material_ids_file=labels(Kind.MATERIAL_ID, read_whole_numbers),
             depth_file=labels(Kind.DEPTH, partial(read_floats, channels=1)),
             normals_file=labels(Kind.NORMAL, partial(read_floats, channels=3)),
+            udp_file=labels(Kind.UDP, read_udp),
         )
 
     def _between(self, source: int, target: int, first: Frame, second: Frame) -> Pair:

@@ -11,17 +11,17 @@ import enum
 import itertools
 import json
 import struct
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NoReturn, overload
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
 from ..frame_range import LAST_FRAME
-from ..labels.udp_encoding import Float32, Float64, Preset, Triple, UdpEncoding
+from ..labels.udp_encoding import Float32, Preset, Triple, UdpEncoding
 from ..output import write_text
 from .formats import Array, FormatError, read_exr, read_npz, read_png, write_exr, write_npz, write_png
 from .layout import LEAST_DIGITS
@@ -137,12 +137,13 @@ def _checked(path: Path, picture: Array) -> Float32:
     with np.errstate(over="ignore"):  # what becomes infinite is refused below
         udp = np.ascontiguousarray(picture, dtype=np.float32)
     # Not the other way round: nothing compares with what is no number.
-    if not ((udp >= 0) & (udp <= 1)).all():
+    if not (udp.min() >= 0 and udp.max() <= 1):
         raise FormatError(path, "has UDP numbers that do not lie in 0 to 1", "export it anew")
-    outside = udp[..., 3] == 0
-    if not (outside | (udp[..., 3] == 1)).all():
+    red, green, blue, alpha = np.moveaxis(udp, -1, 0)
+    outside = alpha == 0
+    if not (outside | (alpha == 1)).all():
         raise FormatError(path, "has alpha other than 0 and 1", "export it anew, without anti-aliasing or resizing")
-    if udp[outside].any():
+    if (outside & (red + green + blue > 0)).any():
         raise FormatError(path, "has UDP numbers where alpha is 0", "export it anew: outside of the character all is 0")
     return udp
 
@@ -164,10 +165,15 @@ class UdpInfo:
     clipped_surface: float  # the share of the character's whole surface in the rest pose, seen or not
     versions: Mapping[str, str]  # of the programs that made it
     digits: int = LEAST_DIGITS  # of the frames' names, all equally long: so they sort by number
+    made_from: Mapping[str, Any] = field(default_factory=dict)  # file, camera and choices, as JSON has it
 
     def path(self, folder: Path, frame: int) -> Path:
         """Where a frame of the sequence in `folder` lies."""
-        return frames_folder(folder) / f"{frame:0{self.digits}d}{self.file_format.suffix}"
+        return frames_folder(folder) / f"{self.stem(frame)}{self.file_format.suffix}"
+
+    def stem(self, frame: int) -> str:
+        """What all files of a frame are called."""
+        return f"{frame:0{self.digits}d}"
 
     @property
     def frames(self) -> tuple[int, ...]:
@@ -181,16 +187,21 @@ class UdpInfo:
         places = [(self.clipped_surface, "the character's surface")]
         if frame is not None:
             places.append((self.clipped_by_frame[frame], f"what frame {frame} shows of the character"))
-        found = [f"{_percent(share)} of {place}" for share, place in places if share > MOST_CLIPPED]
-        if not found:
-            return None
-        remedy = "choose the uniform preset, a smaller scale or another offset"
-        return f"The encoding clips {' and '.join(found)}, so points there cannot be told apart: {remedy}"
+        return clipping_warning(places)
 
     def with_frame(self, frame: int, clipped_share: float) -> UdpInfo:
         """The same with one frame more, or with another share for it."""
         shares = {**self.clipped_by_frame, frame: clipped_share}
         return replace(self, clipped_by_frame=dict(sorted(shares.items())))
+
+
+def clipping_warning(places: Iterable[tuple[float, str]]) -> str | None:
+    """What to do about shares that are clipped, of these places, where they are more than 1 %."""
+    found = [f"{_percent(share)} of {place}" for share, place in places if share > MOST_CLIPPED]
+    if not found:
+        return None
+    remedy = "choose the uniform preset, a smaller scale or another offset"
+    return f"The encoding clips {' and '.join(found)}, so points there cannot be told apart: {remedy}"
 
 
 def frames_folder(folder: Path) -> Path:
@@ -205,6 +216,14 @@ def info_path(folder: Path) -> Path:
 
 def write_info(folder: Path, info: UdpInfo) -> None:
     """Write a sequence's udp.json."""
+    path, text = info_path(folder), to_json(info)
+    # What could not be read again is a mistake to be told of now.
+    parse_info(path, json.loads(text))
+    write_text(path, text)
+
+
+def to_json(info: UdpInfo) -> str:
+    """As udp.json has it."""
     encoding = info.encoding
     plain = {
         "format": FORMAT,
@@ -222,13 +241,10 @@ def write_info(folder: Path, info: UdpInfo) -> None:
             "frames": [float(share) for share in info.clipped_by_frame.values()],
         },
         "warning": info.warning,
+        "made_from": dict(info.made_from),
         "versions": dict(info.versions),
     }
-    path = info_path(folder)
-    text = json.dumps(plain, indent=1)
-    # What could not be read again is a mistake to be told of now.
-    _info(path, json.loads(text))
-    write_text(path, text)
+    return json.dumps(plain, indent=1)
 
 
 def read_info(folder: Path) -> UdpInfo:
@@ -240,10 +256,10 @@ def read_info(folder: Path) -> UdpInfo:
         raise InputError(f"Cannot read '{path}': {error.strerror or error}; choose the folder that has it") from error
     except (ValueError, RecursionError) as error:
         raise FormatError(path, f"is no JSON file ({error})") from error
-    return _info(path, plain)
+    return parse_info(path, plain)
 
 
-def _info(path: Path, plain: Any) -> UdpInfo:
+def parse_info(path: Path, plain: Any) -> UdpInfo:
     """What a udp.json says, if all of it is there and makes sense."""
     if not isinstance(plain, dict) or plain.get("format") != FORMAT:
         raise FormatError(path, f"is not of version {FORMAT}", "read it with the add-on's version that wrote it")
@@ -258,6 +274,7 @@ def _info(path: Path, plain: Any) -> UdpInfo:
     scale, offset = encoding.triple("scale"), encoding.triple("offset")
     preset, file_format = encoding.text("preset"), of.text("file_format")
     character, rest, programs = of.text("character"), of.text("rest"), of.inner("versions")
+    made_from = of.inner("made_from").plain
     versions = {name: programs.text(name) for name in programs.plain}
     try:
         return UdpInfo(
@@ -271,6 +288,7 @@ def _info(path: Path, plain: Any) -> UdpInfo:
             surface,
             versions,
             digits,
+            made_from,
         )
     except (ValueError, InputError) as error:
         raise FormatError(path, f"says what cannot be ({error})") from error
@@ -333,48 +351,3 @@ class _Fields:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
-
-
-# ---------------------------------------------------------------- a sequence
-
-
-class UdpSequence(Sequence[Float32]):
-    """A sequence's pictures (H, W, 4) by place, read when they are asked for; `folder` is the one with udp.json."""
-
-    def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
-        self.info = read_info(self.folder)
-
-    def __len__(self) -> int:
-        return len(self.info.frames)
-
-    @overload
-    def __getitem__(self, place: int) -> Float32: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> list[Float32]: ...
-
-    def __getitem__(self, place: int | slice) -> Float32 | list[Float32]:
-        frames = self.info.frames[place]
-        return self.frame(frames) if isinstance(frames, int) else [self.frame(frame) for frame in frames]
-
-    def path(self, frame: int) -> Path:
-        """The file of a frame, by its number."""
-        info = self.info
-        if frame not in info.clipped_by_frame:
-            raise InputError(f"'{self.folder}' has no frame {frame}: choose one of those in {_INFO}")
-        return info.path(self.folder, frame)
-
-    def frame(self, frame: int) -> Float32:
-        """The picture of a frame, by its number: float32 (H, W, 4)."""
-        path = self.path(frame)
-        udp, size = read_udp(path), (self.info.height_px, self.info.width_px)
-        if udp.shape[:2] != size:
-            raise FormatError(
-                path, f"has {udp.shape[1]} x {udp.shape[0]} pixels where udp.json has {size[1]} x {size[0]}"
-            )
-        return udp
-
-    def decode(self, frame: int) -> Float64:
-        """Rest coordinates (H, W, 3) in metres of what each pixel of a frame shows, NaN outside of the character."""
-        return self.info.encoding.decode(self.frame(frame))

@@ -33,7 +33,7 @@ def arm_turns(bones: Sequence[Bone], check: PoseCheck, angle_deg: float = A_POSE
     if not 0 <= angle_deg <= 150:
         raise InputError(f"the arms cannot be turned to {angle_deg:g} degrees: choose 0 (down) to 150, 45 is an A-pose")
     if not check.arms:
-        raise InputError(check.verdict)
+        raise InputError(f"{check.verdict}; or choose another rest pose than A-pose: without arms there is none")
     tree = BoneTree(bones)
     names = read_names(tree.bones)
     return tuple(

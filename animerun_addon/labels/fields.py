@@ -113,7 +113,9 @@ def _encoded_rest(rest: Float32, surface: Surface, scale: npt.ArrayLike, offset:
     def work(part: slice) -> None:
         corners, shares = surface.corners[:, part], surface.shares[:, :, part]
         at_corners = np.take(axes, corners, axis=1).astype(np.float64)
-        at_origin = (at_corners * (shares[0] / shares[0].sum(axis=0))).sum(axis=1)
+        # Triangles seen edge-on have no shares of their own, and no pixels: each of these is a facet of its own.
+        with np.errstate(invalid="ignore"):
+            at_origin = (at_corners * (shares[0] / shares[0].sum(axis=0))).sum(axis=1)
         at_corners -= at_origin[:, None]
         terms[:, 0, part] = at_origin * scales + offsets
         for term in (1, 2):

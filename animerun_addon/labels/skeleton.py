@@ -177,8 +177,8 @@ def _no_arms(body: Body) -> str:
     if body.stands_on_four_legs:
         return "No arms found: the character stands on four legs; UDP works, but CoNR expects a person in A-pose"
     if body.arms:
-        return "No arms found: the arms' bones have no length; choose the arms' bones by hand"
+        return "No arms found: the arms' bones have no length; move their ends apart in Edit Mode"
     return (
-        "No arms found: no bones are named as arms and none are shaped so; choose the arms' bones by hand, "
-        "or rename them (upper_arm.L, forearm.L, hand.L)"
+        "No arms found: no bones are named as arms and none are shaped so; rename the arms' bones "
+        "(upper_arm.L, forearm.L, hand.L)"
     )

@@ -56,7 +56,7 @@ class ANIMERUN_OT_export_sequence(JobOperator, bpy.types.Operator):
         """Hand a copy of the file to a child Blender."""
         request = request_of(context)
         writable_folder(request.root)
-        words = request.words(check=context.scene.animerun.export.checks, anew=self.anew, source=_source())
+        words = request.words(check=context.scene.animerun.export.checks, anew=self.anew, source=source_on_disk())
         job = command_on_open_file_job("Export sequence", "export", words)
         remember(Run(request, picture_size_px(context.scene.render), job))
         return job
@@ -79,7 +79,7 @@ class ANIMERUN_OT_open_data_set(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Leave it to the system's file browser."""
         folder = results_folder(context, context.scene.animerun.export.root_folder)
-        return _open(self, folder, f"There is no folder '{folder}' yet: export something first")
+        return open_path(self, folder, f"There is no folder '{folder}' yet: export something first")
 
 
 class ANIMERUN_OT_open_contact_sheet(bpy.types.Operator):
@@ -101,10 +101,10 @@ class ANIMERUN_OT_open_contact_sheet(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Leave it to the system's picture viewer."""
         sheet = Path(_sheet(context) or "")
-        return _open(self, sheet, f"'{sheet}' is not there any more: export and check the clip again")
+        return open_path(self, sheet, f"'{sheet}' is not there any more: export and check the clip again")
 
 
-def _source() -> Path | None:
+def source_on_disk() -> Path | None:
     """The file that the exported copy is the same as. Scripts change files without a trace: theirs never is."""
     path = Path(bpy.data.filepath)
     is_saved = path.is_file() and not bpy.data.is_dirty and not bpy.app.background
@@ -119,7 +119,8 @@ def _sheet(context: bpy.types.Context) -> str | None:
     return (run.verdict or {}).get("sheet") if run is not None else None
 
 
-def _open(operator: bpy.types.Operator, path: Path, otherwise: str) -> set[str]:
+def open_path(operator: bpy.types.Operator, path: Path, otherwise: str) -> set[str]:
+    """Leave a file or folder to the system's own programs; `otherwise` is what to say if it is not there."""
     if not path.exists():
         operator.report({"ERROR"}, otherwise)
         return {"CANCELLED"}

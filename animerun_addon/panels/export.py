@@ -19,7 +19,7 @@ from .main import ICONS, SidebarPanel, draw_lines
 MOST_NOTES = 8
 _OF_PICTURES = (Label.FRAMES, Label.CONTOUR)
 _OF_ANIMERUN = (Label.FLOW, Label.OCCLUSION, Label.LINE_AREA, Label.SEGMENT, Label.MATCHING)
-_FURTHER = (Label.VALID, Label.DEPTH, Label.NORMAL, Label.IDS, Label.EXR)
+_FURTHER = (Label.VALID, Label.DEPTH, Label.NORMAL, Label.IDS, Label.UDP, Label.EXR)
 
 
 def _last(context: bpy.types.Context) -> Run | None:

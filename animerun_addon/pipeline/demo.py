@@ -18,6 +18,7 @@ from ..scene.demo import build_steps
 from ..style_settings import Contours, StyleSettings
 from .demo_page import page_html
 from .demo_pictures import gallery_steps
+from .demo_udp import poses_steps
 from .demo_verdict import verdict_of
 from .export import export_steps, source_of
 from .render import scene_frames
@@ -25,17 +26,18 @@ from .render import scene_frames
 PAGE = "index.html"
 DATASET = "dataset"
 LABELS = "labels"
+UDP = "udp"
 BLEND = "demo.blend"
 CLIP = "demo"
 
 # AnimeRun's own folders, where its flow is known, and ids, against which the check holds the flow.
 EXPORTED = ExportSettings(
-    labels=frozenset(Label) - {Label.DEPTH, Label.NORMAL, Label.EXR},
+    labels=frozenset(Label) - {Label.DEPTH, Label.NORMAL, Label.UDP, Label.EXR},
     style=StyleSettings(contours=Contours.FAST),
 )
 
 # Of the whole time, for one progress bar over all parts.
-BUILD_SHARE, EXPORT_SHARE, CHECK_SHARE = 0.05, 0.75, 0.15
+BUILD_SHARE, EXPORT_SHARE, CHECK_SHARE, POSES_SHARE = 0.05, 0.65, 0.15, 0.1
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Demo:
 
 
 def demo_steps(out: Path, seed: int = 0) -> Steps[Demo]:
-    """Fill `out` with demo.blend, dataset/, the pictures of its labels and, last, index.html.
+    """Fill `out` with demo.blend, dataset/, udp/, the pictures of their labels and, last, index.html.
 
     The file that is open in this Blender is closed. A page from an earlier run goes first: where a page stands,
     everything stands.
@@ -63,17 +65,22 @@ def demo_steps(out: Path, seed: int = 0) -> Steps[Demo]:
     start += BUILD_SHARE
 
     clip = Clip(folder / DATASET, SPLITS[0], CLIP)
-    exporting = export_steps(scene, clip, scene_frames(scene), EXPORTED, source_of(folder / BLEND), anew=True)
+    source = source_of(folder / BLEND)
+    exporting = export_steps(scene, clip, scene_frames(scene), EXPORTED, source, anew=True)
     yield from as_part(exporting, start, EXPORT_SHARE)
     start += EXPORT_SHARE
 
     check = yield from as_part(check_steps(clip.root, [clip.split], [clip.name]), start, CHECK_SHARE, "Check")
     start += CHECK_SHARE
 
+    posing = poses_steps(scene, source, folder / UDP, folder)
+    poses = yield from as_part(posing, start, POSES_SHARE, "Ultra-Dense Pose")
+    start += POSES_SHARE
+
     reader = ClipReader(clip.root, clip.split, clip.name)
     gallery = yield from as_part(gallery_steps(reader, folder / LABELS, folder), start, 1.0 - start)
     verdict = verdict_of(check, reader.meta, folder)
-    write_text(page, page_html(gallery, verdict, scene.render.fps, BLEND, f"{DATASET}/"))
+    write_text(page, page_html(gallery, verdict, poses, scene.render.fps, BLEND, f"{DATASET}/"))
     return Demo(page, check)
 
 

@@ -9,10 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from string import Template
-from typing import TypeVar
 from urllib.parse import quote
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -44,6 +41,17 @@ class Gallery:
     sheets: tuple[Sheet, ...]
     legend: str
     scale_px: float
+
+
+@dataclass(frozen=True)
+class Poses:
+    """A character's Ultra-Dense Pose: colour frames and the same as poses, and the sheet that it is drawn after."""
+
+    colours: tuple[Picture, ...]
+    poses: tuple[Picture, ...]
+    sheet: Picture
+    summary: str
+    folder: str  # of the sequence, relative to the page
 
 
 @dataclass(frozen=True)
@@ -112,6 +120,9 @@ _PAGE = Template("""\
   figure { margin: 0; min-width: 0; } figure img { width: 100%; }
   figcaption { font-size: .85rem; line-height: 1.35; color: #b4b4bc; margin-top: .25rem; }
   figcaption b { color: #e8e8ea; }
+  .strip { display: grid; grid-template-columns: repeat($columns, minmax(5rem, 1fr)); gap: .3rem; }
+  .strip img, .cutout { background: #3a3f4b; }
+  .strip img { width: 100%; }
   @media (max-width: 640px) {
     body { padding: .8rem; }
     .sheet { grid-template-columns: minmax(0, 1fr); } .matching { grid-column: span 1; }
@@ -146,6 +157,7 @@ $rows
 </div>
 $notes
 $worst_pairs
+$poses
 <h2>Frames and their labels</h2>
 <div class="scale">
   <img src="$legend" alt="Colour wheel: the hue tells where a pixel moves, full colour is $scale px">
@@ -194,7 +206,7 @@ $sheets
 """)
 
 
-def page_html(gallery: Gallery, verdict: Verdict, fps: float, blend: str, dataset: str) -> str:
+def page_html(gallery: Gallery, verdict: Verdict, poses: Poses, fps: float, blend: str, dataset: str) -> str:
     """The page's text. `blend` and `dataset` are what it points at; all files are relative to the page."""
     names = [PurePath(file).stem for file in gallery.film]
     return _PAGE.substitute(
@@ -211,6 +223,8 @@ def page_html(gallery: Gallery, verdict: Verdict, fps: float, blend: str, datase
         failures=_list(verdict.failures, "What is wrong"),
         notes=_list(verdict.notes, "Worth knowing"),
         worst_pairs=_worst_pairs(verdict),
+        poses=_poses(poses),
+        columns=len(poses.poses),
         legend=_address(gallery.legend),
         scale=f"{gallery.scale_px:g}",
         links="\n".join(
@@ -221,17 +235,6 @@ def page_html(gallery: Gallery, verdict: Verdict, fps: float, blend: str, datase
         names=_script(names),
         fps=_script(fps),
     )
-
-
-def spread(items: Sequence[Item], count: int) -> list[Item]:
-    """At most `count` of the items, evenly spread, the first and the last among them."""
-    if len(items) <= count:
-        return list(items)
-    return [items[round(index * (len(items) - 1) / (count - 1))] for index in range(count)]
-
-
-def _link(sheet: Sheet) -> str:
-    return f'<a href="#{_anchor(sheet)}">Frame {html.escape(sheet.frame)}</a>'
 
 
 def _sheet(sheet: Sheet, gallery: Gallery) -> str:
@@ -252,6 +255,25 @@ def _figures(pictures: Iterable[Picture], gallery: Gallery) -> str:
         f"<figcaption><b>{html.escape(picture.title)}</b> {html.escape(picture.text)}</figcaption></figure>"
         for picture in pictures
     )
+
+
+def _poses(poses: Poses) -> str:
+    folder, sheet = _address(poses.folder), _address(poses.sheet.file)
+    return (
+        "<h2>Ultra-Dense Pose</h2>\n"
+        "<p>Each point of the heroine has one colour in every frame: the place where it is while she stands still in "
+        f"A-pose. CoNR draws her from such poses after a character sheet. The numbers are in "
+        f'<a href="{folder}">{html.escape(poses.folder)}</a>. {html.escape(poses.summary)}</p>\n'
+        '<div class="wide" role="region" aria-label="Frames and their poses" tabindex="0"><div class="strip">\n'
+        + "\n".join(map(_cell, (*poses.colours, *poses.poses)))
+        + f"\n</div></div>\n<h3>{html.escape(poses.sheet.title)}</h3>\n"
+        f'<a href="{sheet}"><img class="cutout" src="{sheet}" alt="{html.escape(poses.sheet.alt)}" loading="lazy"></a>'
+    )
+
+
+def _cell(picture: Picture) -> str:
+    address = _address(picture.file)
+    return f'<a href="{address}"><img src="{address}" alt="{html.escape(picture.alt)}" loading="lazy"></a>'
 
 
 def _row(row: Row) -> str:

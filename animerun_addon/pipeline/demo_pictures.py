@@ -15,10 +15,11 @@ from ..dataset.items import Frame, Int32, Pair, UInt8
 from ..dataset.layout import Direction
 from ..dataset.reader import ClipReader
 from ..errors import InputError
+from ..frame_range import spread
 from ..labels.matching import NO_MATCH, Matches, colours_by_matches
 from ..labels.visualize import flow_colours, flow_legend, id_colours, occlusion_over, sequence_scale
 from ..progress import Progress, Steps
-from .demo_page import Gallery, Picture, Sheet, spread
+from .demo_page import Gallery, Picture, Sheet
 
 # So many frames are shown with their labels.
 SHEETS = 6

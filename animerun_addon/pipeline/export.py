@@ -8,10 +8,9 @@ interrupted, however that happened, goes on where it was.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,9 @@ import numpy as np
 from ..dataset.derived import make_line_area, make_matching, make_segments
 from ..dataset.formats import read_png, write_png
 from ..dataset.layout import Clip, Kind, digits_for
-from ..dataset.manifest import Records, begin, check_only_in, remove
+from ..dataset.manifest import Records, begin, check_only_in, put_characters, remove
 from ..dataset.plan import Pair, Plan, lines_for, with_what_frames_need
+from ..dataset.udp import clipping_warning
 from ..errors import InputError, OutputError
 from ..export_settings import ExportSettings, Label, MatchingRule, SegmentSource
 from ..labels.line_art import darkened
@@ -35,13 +35,15 @@ from ..scene.drivers import threads_are_safe
 from ..scene.frames import check_camera, in_window, picture_size_px, render_png, writing_png
 from ..scene.holds import kept_frames_steps
 from ..scene.id_pass import Backend, choose_backend, wanted_backend
-from ..scene.style import convert, last_settings
+from ..scene.style import convert
+from ..scene.udp_character import UdpCharacter, udp_character
 from ..style_settings import StyleSettings
 from ..version import VERSION
 from .export_labels import LabelMaker
 from .frame_files import read_frame
+from .styled import styled
 from .tasks import Tasks
-from .variants import Variant, as_it_was, variants_of
+from .variants import Variant, variants_of
 
 # Of the whole time, told as progress.
 _HOLDS_SHARE = 0.05
@@ -100,7 +102,12 @@ def export_steps(
         raise InputError("Labels are of the whole picture: switch the render region off")
     writable_folder(clip.root)
     check_only_in(clip)
-    with in_window(scene), _styled(scene, settings) as settings, alone_in(clip.root, f"{clip.split}_{clip.name}"):
+    with (
+        in_window(scene),
+        styled(scene, settings.style) as style,
+        alone_in(clip.root, f"{clip.split}_{clip.name}"),
+    ):
+        settings = replace(settings, style=style)
         start = 0.0
         if settings.remove_holds:
             start = _HOLDS_SHARE
@@ -111,20 +118,6 @@ def export_steps(
         if anew:
             remove(clip)
         return (yield from as_part(_Making(scene, plan, source).steps(), start, 1.0 - start))
-
-
-@contextlib.contextmanager
-def _styled(scene: bpy.types.Scene, settings: ExportSettings) -> Iterator[ExportSettings]:
-    """The scene in its style; one that is converted already is exported like that."""
-    style = settings.style or last_settings(scene)
-    if style is None:
-        yield settings
-        return
-    # Line art is a folder of its own here.
-    style = replace(style, line_art=False)
-    with as_it_was(scene):
-        convert(scene, style)
-        yield replace(settings, style=style)
 
 
 class _Making:
@@ -148,6 +141,7 @@ class _Making:
         self._records = Records(plan.clip)
         self._rendered = plan.clip.meta.parent / "rendering"
         self._derived_up_to = -1
+        self._notes: list[str] = []  # of the characters
 
     def steps(self) -> Steps[ExportResult]:
         """Everything, in the order in which one thing needs the other."""
@@ -166,13 +160,15 @@ class _Making:
         absent = next((path for path in planned if not path.exists()), None)
         if absent is not None:
             raise OutputError(f"'{absent}' was removed while the clip was being exported: run it again")
-        notes = self._records.finish()
+        notes = dict.fromkeys([*self._notes, *self._records.finish()])
         return ExportResult(plan.clip, plan.frames, lacking, len(planned) - lacking, tuple(notes))
 
     def _work(self, tasks: Tasks) -> Steps[None]:
         plan = self._plan
         thickness_px = self._style.line_thickness_px if self._style else 1.0
-        labels = LabelMaker(plan, self._backend, thickness_px, characters(self._scene), self._records, tasks)
+        found = characters(self._scene)
+        heroes = self._heroes(found) if plan.has(Label.UDP) else []
+        labels = LabelMaker(plan, self._backend, thickness_px, found, heroes, self._records, tasks)
         contours = [frame for frame in plan.frames if not self._clip.contour(frame).exists()]
         if not plan.contour_files():
             contours = []
@@ -191,6 +187,23 @@ class _Making:
         stages.append(_drained(tasks))
         for number, stage in enumerate(stages):
             yield from as_part(stage, number / len(stages), 1.0 / len(stages))
+
+    def _heroes(self, names: Iterable[str]) -> list[UdpCharacter]:
+        """The characters that have a surface, noted down with what their UDP means."""
+        settings = self._plan.settings
+        heroes = []
+        for name in names:
+            try:
+                hero = udp_character(self._scene, name, settings.udp_rest, settings.udp_encoding, frames=())
+            except InputError as error:
+                self._notes.append(f"No UDP: {error}")
+                continue
+            heroes.append(hero)
+            self._notes += hero.notes
+            warning = clipping_warning([(hero.clipped_surface, f"the surface of '{name}'")])
+            self._notes += [warning] if warning else []
+        put_characters(self._clip, {hero.name: _plain_character(hero) for hero in heroes})
+        return heroes
 
     def _render(self, tasks: Tasks, frames: Sequence[int], look: str) -> Steps[None]:
         """Colour frames that are not there yet."""
@@ -285,8 +298,6 @@ def _drained(tasks: Tasks) -> Steps[None]:
 
 def _description(scene: bpy.types.Scene, plan: Plan, source: Source, backend: Backend) -> dict[str, Any]:
     """What meta.json says: all that makes this clip what it is, and nothing about when and where."""
-    import cv2
-
     settings, render = plan.settings, scene.render
     width_px, height_px = picture_size_px(render)
     return {
@@ -310,12 +321,30 @@ def _description(scene: bpy.types.Scene, plan: Plan, source: Source, backend: Ba
         "segments": settings.segments.value,
         "matching": settings.matching.value,
         "holds_removed": settings.remove_holds,
-        "versions": {
-            "animerun": VERSION,
-            "blender": bpy.app.version_string,
-            "numpy": np.__version__,
-            "opencv": cv2.__version__,
-        },
+        "versions": programs(),
+    }
+
+
+def _plain_character(hero: UdpCharacter) -> dict[str, Any]:
+    """As Meta's udp.json has it: whose pixels are whose, the object ids say."""
+    encoding = hero.encoding
+    return {
+        "objects": sorted(hero.by_object),
+        "rest": hero.rest,
+        "encoding": {"preset": encoding.preset, "scale": list(encoding.scale), "offset": list(encoding.offset)},
+        "clipped_surface": hero.clipped_surface,
+    }
+
+
+def programs() -> dict[str, str]:
+    """The versions of the programs that make labels."""
+    import cv2
+
+    return {
+        "animerun": VERSION,
+        "blender": bpy.app.version_string,
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
     }
 
 

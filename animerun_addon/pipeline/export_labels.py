@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import bpy
@@ -16,18 +16,20 @@ from ..dataset.layout import Clip, Direction, Kind
 from ..dataset.manifest import Records
 from ..dataset.multilayer import multilayer_channels
 from ..dataset.plan import Pair, Plan
+from ..dataset.udp import UdpFormat, write_udp
 from ..export_settings import Label, Occlusion
 from ..labels import fields
 from ..labels.lines import contour_lines
 from ..labels.motion import landing
 from ..labels.occlusion import consistency_occlusion, exact_occlusion
 from ..labels.segments import exact_segments
-from ..labels.snapshot import Bool, Camera, Int32, Snapshot
+from ..labels.snapshot import Bool, Camera, Float32, Int32, Snapshot
 from ..labels.surface import Surface, surface_points
 from ..progress import Progress, Steps, as_part
 from ..scene.engine import with_render_depsgraph
 from ..scene.id_pass import Backend, visible_triangles
 from ..scene.snapshot import SnapshotReader
+from ..scene.udp_character import UdpCharacter
 from .tasks import Tasks
 
 # Blender builds the scene anew for each look at it: so many frames are read at once, if they fit into this.
@@ -51,6 +53,7 @@ class LabelMaker:
         backend: Backend,
         thickness_px: float,
         characters: Mapping[str, Sequence[str]],
+        heroes: Sequence[UdpCharacter],
         records: Records,
         tasks: Tasks,
     ) -> None:
@@ -58,6 +61,7 @@ class LabelMaker:
         self._backend = backend
         self._thickness_px = thickness_px
         self._characters = characters
+        self._heroes = heroes
         self._records = records
         self._tasks = tasks
         self._looks: dict[int, Future[_Look]] = {}
@@ -144,6 +148,8 @@ class LabelMaker:
             if path == clip.contour(frame):
                 lines = contour_lines(snapshot, surface, self._thickness_px)
                 write_png(path, np.where(lines, np.uint8(0), np.uint8(255)))
+            elif path == clip.udp(frame):
+                write_udp(path, _udp_of_all(look, self._heroes), UdpFormat.NPZ)
             else:
                 write_npy(path, makers[path]())
         self._records.put_frame(frame, _plain_camera(snapshot.camera), snapshot.notes)
@@ -213,6 +219,18 @@ class LabelMaker:
 
 def _look_at(snapshot: Snapshot, ids: Int32) -> _Look:
     return _Look(snapshot, surface_points(snapshot, ids))
+
+
+def _udp_of_all(look: _Look, heroes: Sequence[UdpCharacter]) -> Float32:
+    """(H, W, 4), each character's part as it is encoded."""
+    encoded = np.full((len(look.snapshot.positions), 3), np.nan, np.float32)
+    for hero in heroes:
+        own, _ = hero.rest_on(look.snapshot)
+        assert own.rest_positions is not None
+        has_rest = np.isfinite(own.rest_positions[:, 0])
+        encoded[has_rest] = own.rest_positions[has_rest] * hero.encoding.scale + hero.encoding.offset
+    whole = replace(look.snapshot, rest_positions=encoded)
+    return fields.udp(whole, look.surface, np.ones(3), np.zeros(3))[0]
 
 
 def _key(clip: Clip, source: int, direction: Direction, stride: int) -> str:

@@ -16,6 +16,7 @@ from bpy.app.handlers import persistent
 
 from .. import progress
 from ..errors import AnimeRunError
+from ..scene.sidebars import redraw_sidebars
 from .job import Job, is_bug
 
 # Of each tick so much goes to jobs; the rest is the interface's.
@@ -51,7 +52,7 @@ def _tick() -> float | None:
     for job in _jobs:
         _spend_budget(job, BUDGET_S / len(_jobs))
     _jobs[:] = [job for job in _jobs if job.is_running]
-    redraw_panels()
+    redraw_sidebars()
     if not _jobs:
         return None
     return IDLE_TICK_S if all(job.pause_s for job in _jobs) else TICK_S
@@ -64,16 +65,6 @@ def _spend_budget(job: Job[Any], budget_s: float) -> None:
         job.step()
     if job.error is not None and is_bug(job.error):
         traceback.print_exception(job.error)
-
-
-def redraw_panels() -> None:
-    """Have the sidebars of all 3D viewports drawn again."""
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                for region in area.regions:
-                    if region.type == "UI":
-                        region.tag_redraw()
 
 
 def _end_jobs_on_this_file(reason: str) -> None:

@@ -7,10 +7,13 @@ What these cover in a frame is seen from the object ids (labels/fields.py).
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import bpy
+
+from ..errors import InputError
+from .engine import visited_layer
 
 # The modifiers that carry an object along with another one, and where that is named.
 _CARRIERS = {"ARMATURE": "object", "LATTICE": "object", "MESH_DEFORM": "object", "SURFACE_DEFORM": "target"}
@@ -60,6 +63,55 @@ def find_characters(scene: bpy.types.Scene) -> dict[str, Character]:
     return {one.rig.name if called[one.rig.name] == 1 else _name_apart(one.rig, instancers): one for one in found}
 
 
+def named_character(scene: bpy.types.Scene, name: str) -> Character:
+    """One of them."""
+    found = find_characters(scene)
+    if name in found:
+        return found[name]
+    if not found:
+        raise InputError(f"Scene '{scene.name}' has no character: bind a mesh to an armature, or parent it to one")
+    raise InputError(f"Scene '{scene.name}' has no character '{name}'; there are: {', '.join(sorted(found))}")
+
+
+def instancers_of(scene: bpy.types.Scene, things: Iterable[bpy.types.Object]) -> set[bpy.types.Object]:
+    """What has to stand in a scene for these things to be shown: themselves, or what instances their collections."""
+    instancers = _with_instancers(scene)
+    shown: set[bpy.types.Object] = set()
+    waiting = list(things)
+    while waiting:
+        thing = waiting.pop()
+        for instancer in instancers.get(thing, [None]):
+            if instancer is None:
+                shown.add(thing)
+            elif instancer not in shown:
+                waiting.append(instancer)
+    return shown
+
+
+def standing_in_renders(scene: bpy.types.Scene) -> set[bpy.types.Object]:
+    """What stands in collections that render; each object may be hidden by a switch of its own."""
+    found: set[bpy.types.Object] = set()
+    for shown in _with_backgrounds(scene):
+        waiting = [visited_layer(shown).layer_collection]
+        while waiting:
+            held = waiting.pop()
+            if not held.exclude and not held.collection.hide_render:
+                found.update(held.collection.objects)
+                waiting.extend(held.children)
+    return found
+
+
+def shown_in_renders(scene: bpy.types.Scene) -> set[bpy.types.Object]:
+    """That, and what stands in collections that it instances."""
+    instancers = _with_instancers(scene)
+    found = standing_in_renders(scene)
+    waiting = set(instancers) - found
+    while more := {thing for thing in waiting if not found.isdisjoint(instancers[thing])}:
+        found |= more
+        waiting -= more
+    return found
+
+
 class _Rigs:
     """Finds the armature that an object belongs to."""
 
@@ -97,16 +149,21 @@ def _with_instancers(scene: bpy.types.Scene) -> Instancers:
     """Every object that the scene shows, or shows instances of."""
     instancers: Instancers = {}
     shown: deque[tuple[bpy.types.Object, bpy.types.Object | None]] = deque()
-    background: bpy.types.Scene | None = scene
-    while background is not None:
+    for background in _with_backgrounds(scene):
         shown.extend((thing, None) for thing in background.objects)
-        background = background.background_set
     while shown:
         thing, instancer = shown.popleft()
         if thing not in instancers and thing.instance_type == "COLLECTION" and thing.instance_collection is not None:
             shown.extend((inner, thing) for inner in thing.instance_collection.all_objects)
         instancers.setdefault(thing, []).append(instancer)
     return instancers
+
+
+def _with_backgrounds(scene: bpy.types.Scene) -> Iterator[bpy.types.Scene]:
+    shown: bpy.types.Scene | None = scene
+    while shown is not None:
+        yield shown
+        shown = shown.background_set
 
 
 def _name_apart(rig: bpy.types.Object, instancers: Instancers) -> str:

@@ -30,13 +30,19 @@ def read_mesh(
     """The arrays of an evaluated mesh that has faces; `uv_maps`: names, "" the one to render, None to edit with."""
     topology = topologies.read(mesh)
     return MeshArrays(
-        positions=_read_vectors(mesh.attributes["position"], 3),
+        positions=read_positions(mesh),
         topology=topology,
         slots=_read_slots(mesh)[topology.polygons],
         uvs={name: _read_uvs(mesh, name, topology.corners) for name in uv_maps},
         velocities=_read_points(mesh, "velocity"),
         rest=_read_points(mesh, rest_attribute) if rest_attribute else None,
     )
+
+
+def read_positions(mesh: bpy.types.Mesh) -> Float32:
+    """(V, 3)"""
+    positions = mesh.attributes.get("position")  # a mesh without vertices lacks it
+    return np.zeros((0, 3), np.float32) if positions is None else _read_vectors(positions, 3)
 
 
 def _read_vectors(attribute: bpy.types.Attribute, size: int) -> Float32:

@@ -34,8 +34,11 @@ def play(rig: bpy.types.Object, name: str) -> None:
     animation.action = action
     slots = list(animation.action_suitable_slots)
     moved = {curve.data_path for bag in bags(action) for curve in bag.fcurves}
-    if not slots or not any(path.startswith("pose.bones") for path in moved):
-        raise InputError(f"Action '{name}' moves no bones: choose one that poses '{rig.name}'")
+    posing = [path for path in moved if path.startswith("pose.bones")]
+    if not slots or not posing:
+        raise InputError(f"Action '{name}' moves no bones: choose one that poses the character")
+    if all(_resolved(rig, path) is None for path in posing):
+        raise InputError(f"Action '{name}' moves none of the character's bones: choose one made for its armature")
     animation.action_slot = slots[0]
 
 

@@ -24,6 +24,12 @@ from .versions import node_input_slots
 PLAYED = {"CLOTH", "COLLISION", "MESH_CACHE", "MESH_SEQUENCE_CACHE", "PARTICLE_SYSTEM", "SOFT_BODY", "WAVE"}
 # What remembers frames as they are evaluated, and would notice.
 SIMULATED = {"CLOTH", "DYNAMIC_PAINT", "FLUID", "PARTICLE_SYSTEM", "SOFT_BODY"}
+# What moves vertices and neither makes nor removes any: each may stay on a cage.
+MOVERS = {
+    "ARMATURE", "CAST", "CORRECTIVE_SMOOTH", "CURVE", "DISPLACE", "HOOK", "LAPLACIANDEFORM", "LAPLACIANSMOOTH",
+    "LATTICE", "MESH_DEFORM", "SHRINKWRAP", "SIMPLE_DEFORM", "SMOOTH", "SURFACE_DEFORM", "VERTEX_WEIGHT_EDIT",
+    "VERTEX_WEIGHT_MIX", "VERTEX_WEIGHT_PROXIMITY", "WARP",
+}  # fmt: skip
 _VISIBILITY = ("hide_render", "hide_viewport")
 
 Slots = Iterator[tuple[bpy.types.Object, Callable[[bpy.types.Object], None]]]  # an object, and what puts another there
@@ -66,10 +72,14 @@ class RestScene:
     room: bpy.types.Collection  # within it
     rig: bpy.types.Object
     originals: dict[str, bpy.types.Object]  # by the full name of the copy
+    # The same of further copies that have the vertices of their meshes and no others: nothing makes or removes any.
+    cages: dict[str, bpy.types.Object]
 
 
 @contextlib.contextmanager
-def rest_scene(scene: bpy.types.Scene, character: Character, pose: RestPose) -> Iterator[RestScene]:
+def rest_scene(
+    scene: bpy.types.Scene, character: Character, pose: RestPose, with_cages: bool = False
+) -> Iterator[RestScene]:
     """The character's copies while the block runs. Nothing else of the file is written to."""
     made: list[bpy.types.ID] = []
     own = bpy.data.scenes.new("AnimeRun rest pose")
@@ -88,7 +98,13 @@ def rest_scene(scene: bpy.types.Scene, character: Character, pose: RestPose) -> 
         rig = copies.things[character.rig]
         if pose.action:
             play(rig, pose.action)
-        yield RestScene(own, room, rig, originals)
+        cages: dict[str, bpy.types.Object] = {}
+        for original, one in copies.things.items() if with_cages else ():
+            if original.type == "MESH":
+                cage = _cage(one, made)
+                cages[cage.name_full] = original
+                room.objects.link(cage)
+        yield RestScene(own, room, rig, originals, cages)
     finally:
         bpy.data.scenes.remove(own)
         bpy.data.batch_remove(made)
@@ -107,6 +123,16 @@ def _set_up(own: bpy.types.Scene, scene: bpy.types.Scene, frame: float, made: li
     own.camera = bpy.data.objects.new("AnimeRun rest pose", lens)
     made.append(own.camera)
     own.collection.objects.link(own.camera)
+
+
+def _cage(one: bpy.types.Object, made: list[bpy.types.ID]) -> bpy.types.Object:
+    """A copy of a mesh's copy, whose deformers still find all as it renders."""
+    cage = one.copy()
+    made.append(cage)
+    cage.instance_type = "NONE"
+    for modifier in [modifier for modifier in cage.modifiers if modifier.type not in MOVERS]:
+        cage.modifiers.remove(modifier)
+    return cage
 
 
 # Who has to be copied -------------------------------------------------------------------------------------------------

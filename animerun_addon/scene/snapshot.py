@@ -6,7 +6,7 @@ Ids and topologies are kept by the reader, so that one reader's snapshots can be
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import bpy
 import numpy as np
@@ -24,15 +24,25 @@ from .topology import TopologyCache
 class SnapshotReader:
     """Reads the frames of one scene; `frame_engine` is the engine of its frames, the scene's own unless told.
 
-    `rest_attribute` names the vector on each vertex that holds rest coordinates, on those meshes that have it.
+    `rest_attribute` names the vector on each vertex that holds rest coordinates, on those meshes that have it. `only`
+    names the objects that are read, if not all of them are. Meshes that `triangulated_like` knows are split as there,
+    else as at the first frame that they are seen in.
     """
 
-    def __init__(self, scene: bpy.types.Scene, frame_engine: str | None = None, rest_attribute: str = "") -> None:
+    def __init__(
+        self,
+        scene: bpy.types.Scene,
+        frame_engine: str | None = None,
+        rest_attribute: str = "",
+        only: Collection[str] | None = None,
+        triangulated_like: TopologyCache | None = None,
+    ) -> None:
         self._scene = scene
+        self._only = only
         self._rules = draw_rules(scene, frame_engine or scene.render.engine)
         self._materials = Materials(self._rules)
         self._objects = StableNumbers()
-        self._topologies = TopologyCache()
+        self._topologies = TopologyCache(triangulated_like)
         self._rest_attribute = rest_attribute
 
     def read(self, depsgraph: bpy.types.Depsgraph, rest: Mapping[str, npt.ArrayLike] | None = None) -> Snapshot:
@@ -42,7 +52,9 @@ class SnapshotReader:
         """
         self._topologies.next_frame()
         self._materials.next_frame()
-        surfaces = SurfaceReader(self._rules, self._materials, self._objects, self._topologies, self._rest_attribute)
+        surfaces = SurfaceReader(
+            self._rules, self._materials, self._objects, self._topologies, self._rest_attribute, self._only
+        )
         placements = surfaces.read(depsgraph)
         scene = depsgraph.scene_eval
         seconds_a_frame = scene.render.fps_base / scene.render.fps

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -73,12 +73,14 @@ class SurfaceReader:
         objects: StableNumbers,
         topologies: TopologyCache,
         rest_attribute: str,
+        only: Collection[str] | None = None,
     ) -> None:
         self._rules = rules
         self._materials = materials
         self._objects = objects
         self._topologies = topologies
         self._rest_attribute = rest_attribute
+        self._only = only
         self._notes: dict[str, None] = {}
         # By evaluated ID, good for this frame only.
         self._sources: dict[tuple[bpy.types.ID, bpy.types.ID], tuple[Look, Shape | None]] = {}
@@ -144,6 +146,8 @@ class SurfaceReader:
         self._place(shape, Place(key, look, number, look.holds_out or standing.holds_out), standing.is_seen)
 
     def _place(self, shape: Shape, place: Place, is_seen: bool) -> None:
+        if self._only is not None and place.look.name not in self._only:
+            return
         if is_seen:
             shape.places.append(place)
         else:

@@ -27,13 +27,20 @@ class Topology:
     last_read: int
 
 
+def same_vertices(one: Hashable, other: Hashable) -> bool:
+    """Whether tokens, of two caches perhaps, are of meshes whose faces join the same vertices, however split."""
+    return isinstance(one, tuple) and isinstance(other, tuple) and bool(one[0] == other[0])
+
+
 class TopologyCache:
     """Gives equal topologies the same triangles and the same token, at every frame and for every object.
 
     Triangulating again would not do: how a bent quad is split depends on where its vertices are.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, like: TopologyCache | None = None) -> None:
+        """`like`: what that one knows is known here, too, and never forgotten."""
+        self._kept = dict(like._known) if like is not None else {}
         self._known: dict[bytes, Topology] = {}
         self._reads = 0
         self._made = 0
@@ -55,7 +62,7 @@ class TopologyCache:
         digest = hashlib.blake2b(len(mesh.vertices).to_bytes(8, "little"), digest_size=16)
         digest.update(corner_vertices.data)
         digest.update(polygons.data)
-        known = self._known.get(digest.digest())
+        known = self._kept.get(digest.digest()) or self._known.get(digest.digest())
         if known is None:
             known = self._known[digest.digest()] = self._triangulate(mesh, corner_vertices, polygons, digest.digest())
         known.last_read = self._reads

@@ -83,7 +83,7 @@ def blocks(name, *boxes):
     for number, (centre, half) in enumerate(boxes):
         points.extend((centre + corners * half).tolist())
         is_open = abs(centre[0] - half[0]) < 1e-9
-        faces.extend(tuple(8 * number + corner for corner in side) for side in sides[is_open:])
+        faces.extend(tuple(8 * number + corner for corner in side) for side in sides[int(is_open) :])
     mesh = bpy.data.meshes.new(name)
     mesh.from_pydata(points, [], faces)
     return mesh

@@ -47,7 +47,8 @@ def test_the_panel_begins_with_the_defaults(scene):
 
 def test_every_setting_is_in_the_panel_with_a_tooltip(scene):
     shown = scene.animerun.export.bl_rna.properties
-    names = {field.name for field in fields(ExportSettings)} - {"labels", "style"}
+    # Those of Ultra-Dense Pose are in its own panel.
+    names = {field.name for field in fields(ExportSettings)} - {"labels", "style", "udp_rest", "udp_encoding"}
     for name in names | {switch_of(label) for label in Label} | {"uses_style"}:
         assert len(shown[name].description) > 20, name
 

@@ -6,7 +6,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from animerun_addon.pipeline.demo_page import Gallery, Picture, Row, Sheet, Verdict, page_html, spread
+from animerun_addon.frame_range import spread
+from animerun_addon.pipeline.demo_page import Gallery, Picture, Poses, Row, Sheet, Verdict, page_html
 
 
 class Checker(HTMLParser):
@@ -55,20 +56,31 @@ def picture(file):
     return Picture(file, "Flow", f"text of {file}", f"alt of {file}")
 
 
+POSES = Poses(
+    tuple(picture(f"udp/colour/{place}.png") for place in range(3)),
+    tuple(picture(f"udp/pictures/{place}.png") for place in range(3)),
+    picture("udp/sheet.png"),
+    "A-pose, 46 degrees",
+    "udp/AR Heroine/",
+)
+
+
 def sheet(frame):
     return Sheet(frame, (picture(f"{frame}_a.png"), picture(f"{frame}_b.png")), (picture(f"{frame}_c.png"),))
 
 
 def page(film=FILM, frames=("0002", "0047"), sheet=sheet, verdict=GOOD, blend="demo.blend"):
     gallery = Gallery(film, 64, 32, tuple(map(sheet, frames)), "wheel.png", 20.0)
-    return page_html(gallery, verdict, 24, blend, "dataset/")
+    return page_html(gallery, verdict, POSES, 24, blend, "dataset/")
 
 
 def test_page_shows_the_film_and_the_labels_of_each_sheet():
     checked = check(page())
     of_sheets = [f"{frame}_{which}.png" for frame in ("0002", "0047") for which in "abc"]
-    assert checked.images == [FILM[0], "wheel.png", *of_sheets]
-    assert {"demo.blend", "dataset/", *of_sheets} <= set(checked.links)
+    of_poses = [each.file for each in (*POSES.colours, *POSES.poses, POSES.sheet)]
+    assert checked.images == [FILM[0], *of_poses, "wheel.png", *of_sheets]
+    assert {"demo.blend", "dataset/", "udp/AR Heroine/", *of_poses, *of_sheets} <= set(checked.links)
+    assert "A-pose, 46 degrees" in checked.text
     assert "20 px" in checked.text
 
 

@@ -44,6 +44,7 @@ def where(planned):
         (Label.DEPTH, ["Depth/0001.npy", "Depth/0002.npy"]),
         (Label.NORMAL, ["Normal/0001.npy", "Normal/0002.npy"]),
         (Label.IDS, ["ObjectId/0001.npy", "MaterialId/0001.npy", "ObjectId/0002.npy", "MaterialId/0002.npy"]),
+        (Label.UDP, ["UDP/0001.npz", "UDP/0002.npz"]),
         (Label.EXR, ["EXR/0001.exr", "EXR/0002.exr"]),
     ],
 )
@@ -222,5 +223,6 @@ def test_a_longer_clip_keeps_all_files_of_the_shorter(planned):
     assert set(planned.files) <= set(longer.files)
 
 
-def test_the_defaults_are_everything_but_exr():
-    assert set(where(plan())) - set(where(plan(*DEFAULT_LABELS))) == {f"EXR/000{frame}.exr" for frame in (1, 2, 3)}
+def test_the_defaults_are_everything_but_exr_and_udp():
+    others = {f"EXR/000{frame}.exr" for frame in (1, 2, 3)} | {f"UDP/000{frame}.npz" for frame in (1, 2, 3)}
+    assert set(where(plan())) - set(where(plan(*DEFAULT_LABELS))) == others

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -161,6 +164,19 @@ def test_udp_tells_how_much_was_clipped():
     assert clipped_share == pytest.approx(0.5, abs=0.05)
     assert image.max() == 1.0
     assert fields.udp(scene, surface, (0.5, 0.5, 1.0), (0.5, 0.5, 0.5))[1] == 0.0
+
+
+def test_udp_of_a_triangle_seen_edge_on_is_that_of_the_points_it_has_and_raises_no_warning():
+    square = plane(size=3, turn=turned((1, 0, 0), 89.999))
+    scene = snapshot(1, perspective(shift_px=(0, 0.5)), dataclasses.replace(square, rest=square.vertices))
+    ids = np.full((48, 64), -1, dtype=np.int32)
+    ids[24, 20:44] = 0
+    surface = surface_points(scene, ids)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        image, clipped_share = fields.udp(scene, surface, (0.25, 0.25, 0.25), (0.5, 0.5, 0.5))
+    assert clipped_share == 0.0
+    assert np.abs(image[24, 20:44, :3] - (surface.points_m() * 0.25 + 0.5)).max() < 1e-6
 
 
 def test_an_empty_picture_has_labels_too():

@@ -17,7 +17,8 @@ from hypothesis.extra import numpy as arrays
 
 from animerun_addon.dataset import formats, udp
 from animerun_addon.dataset.formats import FormatError
-from animerun_addon.dataset.udp import UdpFormat, UdpInfo, UdpSequence, read_info, read_udp, write_info, write_udp
+from animerun_addon.dataset.udp import UdpFormat, UdpInfo, read_info, read_udp, write_info, write_udp
+from animerun_addon.dataset.udp_sequence import UdpSequence
 from animerun_addon.errors import InputError, OutputError
 from animerun_addon.labels.udp_encoding import Preset, UdpEncoding
 
