@@ -90,6 +90,14 @@ def frames_of(first: int, last: int, step: int) -> range:
     return range(first, last + 1, step)
 
 
+def frames_asked(scene: Any, step: int) -> range:
+    """The frames that the panel's range asks for, every so many of them; a scene's own range has its step besides."""
+    settings = scene.animerun
+    if settings.use_scene_range:
+        return frames_of(scene.frame_start, scene.frame_end, step * scene.frame_step)
+    return frames_of(settings.frame_start, settings.frame_end, step)
+
+
 def relied_on(settings: ExportSettings) -> list[Label]:
     """Labels that others are made from and that are not made themselves: an earlier export must have left them."""
     needed = {source for label in settings.labels for source in needs(label, settings)}

@@ -8,7 +8,7 @@ from pathlib import Path
 import bpy
 
 from .dataset.layout import SPLITS, checked_name, safe_name
-from .export_options import ExportRequest, frames_of, settings_of
+from .export_options import ExportRequest, frames_asked, settings_of
 from .export_settings import DEFAULT_LABELS, ExportSettings, Label
 from .scene.frames import check_camera
 from .scene.results import results_folder
@@ -185,9 +185,6 @@ def request_of(context: bpy.types.Context) -> ExportRequest:
     check_camera(scene)
     settings = scene.animerun
     panel = settings.export
-    first, last, step = settings.frame_start, settings.frame_end, panel.step
-    if settings.use_scene_range:
-        first, last, step = scene.frame_start, scene.frame_end, panel.step * scene.frame_step
     return ExportRequest(
         settings=settings_of(panel, settings.udp, last_settings(scene) or style_settings_of(scene)),
         root=results_folder(context, panel.root_folder),
@@ -195,7 +192,7 @@ def request_of(context: bpy.types.Context) -> ExportRequest:
         clip=checked_name(panel.clip_name or default_clip(scene), "clip"),
         film=panel.film or default_film(scene),
         scene=scene.name,
-        frames=frames_of(first, last, step),
+        frames=frames_asked(scene, panel.step),
     )
 
 

@@ -11,7 +11,7 @@ import bpy
 
 from .dataset.udp import UdpFormat
 from .errors import InputError
-from .export_options import frames_of
+from .export_options import frames_asked
 from .labels.udp_encoding import Preset
 from .scene.characters import Character, find_characters
 from .scene.frames import check_camera
@@ -364,17 +364,14 @@ class UdpProperties(bpy.types.PropertyGroup):
 def request_of(context: bpy.types.Context, characters: tuple[str, ...]) -> UdpRequest:
     """What the panel asks for of these characters; InputError when it makes no sense."""
     scene = context.scene
-    settings, panel = scene.animerun, scene.animerun.udp
+    panel = scene.animerun.udp
     chosen = settings_of(panel, last_settings(scene) or style_settings_of(scene))
     if chosen.view is View.CAMERA and not chosen.camera:
         check_camera(scene)
-    first, last, step = settings.frame_start, settings.frame_end, panel.step
-    if settings.use_scene_range:
-        first, last, step = scene.frame_start, scene.frame_end, panel.step * scene.frame_step
     return UdpRequest(
         settings=chosen,
         characters=characters,
         folder=results_folder(context, panel.folder),
         scene=scene.name,
-        frames=frames_of(first, last, step),
+        frames=frames_asked(scene, panel.step),
     )

@@ -13,7 +13,7 @@ from ..export_runs import Run, last_run, measured_pace
 from ..export_settings import Label
 from ..progress import JobState
 from ..scene.frames import picture_size_px
-from .main import ICONS, SidebarPanel, draw_lines
+from .main import ICONS, SidebarPanel, draw_lines, draw_range
 
 # More notes are not read here; all of them are in the clip's notes.json.
 MOST_NOTES = 8
@@ -51,11 +51,7 @@ class VIEW3D_PT_animerun_export(SidebarPanel, bpy.types.Panel):
         layout.prop(settings.export, "root_folder")
         layout.prop(settings.export, "clip_name", placeholder=default_clip(scene))
         layout.prop(settings.export, "split")
-        layout.prop(settings, "use_scene_range")
-        column = layout.column(align=True)
-        column.enabled = not settings.use_scene_range
-        column.prop(settings, "frame_start")
-        column.prop(settings, "frame_end")
+        draw_range(layout, settings)
         layout.prop(settings.export, "step")
         layout.prop(settings.export, "uses_style")
         layout.prop(settings.export, "checks")

@@ -9,6 +9,7 @@ import bpy
 
 from .. import progress
 from ..progress import JobState, JobStatus
+from ..properties import AnimeRunSettings
 
 # Of Blender's default font and panels, at a scale of 1.
 CHARACTER_PX, MARGIN_PX, ICON_PX = 6.8, 60, 20
@@ -60,11 +61,7 @@ class VIEW3D_PT_animerun_frames(SidebarPanel, bpy.types.Panel):
         layout.use_property_split = True
         layout.use_property_decorate = False
         layout.prop(settings, "output_folder")
-        layout.prop(settings, "use_scene_range")
-        column = layout.column(align=True)
-        column.enabled = not settings.use_scene_range
-        column.prop(settings, "frame_start")
-        column.prop(settings, "frame_end")
+        draw_range(layout, settings)
         column = layout.column(heading="As Well")
         column.prop(settings, "line_art")
         column.prop(settings, "makes_video")
@@ -80,6 +77,15 @@ def _draw_running_job(layout: bpy.types.UILayout, index: int, status: JobStatus)
     else:
         row.operator("animerun.cancel_job", text="", icon="X").index = index
     layout.label(text=status.progress.message)
+
+
+def draw_range(layout: bpy.types.UILayout, settings: AnimeRunSettings) -> None:
+    """Which frames are rendered or exported: one choice for all sections."""
+    layout.prop(settings, "use_scene_range")
+    column = layout.column(align=True)
+    column.enabled = not settings.use_scene_range
+    column.prop(settings, "frame_start")
+    column.prop(settings, "frame_end")
 
 
 def draw_lines(layout: bpy.types.UILayout, text: str, context: bpy.types.Context, icon: str = "NONE") -> None:

@@ -19,7 +19,7 @@ from ..udp_memory import Finding, UdpRun, finding_of, last_run
 from ..udp_options import UdpRequest
 from ..udp_properties import UdpProperties, encoding_of, request_of, rest_of
 from ..udp_settings import CONR_SIZE_STEP_PX, DEFAULT_SIZE_PX, View
-from .main import ICONS, SidebarPanel, draw_lines
+from .main import ICONS, SidebarPanel, draw_lines, draw_range
 
 # More are not read here.
 MOST_LINES = 8
@@ -199,11 +199,7 @@ class VIEW3D_PT_animerun_udp_export(_UdpSection, bpy.types.Panel):
         _split(layout)
         layout.prop(panel, "folder")
         layout.prop(panel, "all_characters")
-        layout.prop(settings, "use_scene_range")
-        column = layout.column(align=True)
-        column.enabled = not settings.use_scene_range
-        column.prop(settings, "frame_start")
-        column.prop(settings, "frame_end")
+        draw_range(layout, settings)
         layout.prop(panel, "step")
         layout.prop(panel, "file_format")
         _draw_view(layout, panel)
