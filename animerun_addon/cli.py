@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .commands import check, export, split, stats, udp
+from .commands import check, export, flow, split, stats, udp, weights
 from .commands.blender import start_blender
 from .commands.udp_words import with_signs
 from .errors import AnimeRunError, Cancelled, InputError
@@ -145,7 +145,7 @@ def build_parser() -> argparse.ArgumentParser:
     style.add_argument("--restore", action="store_true", help="undo an earlier conversion")
     add_style_options(style)
 
-    for command in (export, udp, check, stats, split):
+    for command in (export, udp, flow, check, stats, split, weights):
         command.add_to(add)
     return parser
 

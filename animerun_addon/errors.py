@@ -21,6 +21,18 @@ class BlenderError(AnimeRunError):
     """Blender, or a part of it that is needed, is missing or ended unexpectedly."""
 
 
+class ModelError(AnimeRunError):
+    """A model cannot do what was asked: it failed, does not fit, or memory does not suffice."""
+
+
+class WorkerError(ModelError):
+    """The process that runs models could not be started, died, hung, or spoke nonsense. The next request starts one."""
+
+
+class ModelTimeoutError(ModelError):
+    """A model took longer than the caller was willing to wait."""
+
+
 class Cancelled(Exception):  # noqa: N818 - it is no error: the user asked for it
     """The user stopped the work."""
 

@@ -172,8 +172,8 @@ def _content_problems(names: set[str], manifest: dict[str, Any], staged: Path) -
         yield f"the manifest lists {name}, which is not in it"
     for name in sorted(carried - listed):
         yield f"it holds {name}, which the manifest does not list"
-    modules = {path.relative_to(staged).as_posix() for path in staged.rglob("*.py")}
-    for name in sorted(modules | {LICENSE, MANIFEST}):
+    ours = {path.relative_to(staged).as_posix() for suffix in (".py", ".toml") for path in staged.rglob(f"*{suffix}")}
+    for name in sorted(ours | {LICENSE, MANIFEST}):
         if name not in names:
             yield f"{name} is missing (see paths_exclude_pattern in {MANIFEST})"
     for name in sorted(names):

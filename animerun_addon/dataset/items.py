@@ -25,6 +25,9 @@ from .layout import Direction
 UInt8 = npt.NDArray[np.uint8]
 Int32 = npt.NDArray[np.int32]
 
+# Of what read_any_picture reads, in small letters.
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+
 Content = TypeVar("Content")
 Item = TypeVar("Item", covariant=True)
 
@@ -225,6 +228,23 @@ def read_picture(path: Path) -> UInt8:
     """A colour picture (H, W, 3), uint8; greys become colours, transparency is left out."""
     picture = _eight_bits(path)
     return np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else np.ascontiguousarray(picture[..., :3])
+
+
+def read_any_picture(path: Path) -> UInt8:
+    """A colour picture (H, W, 3), uint8, from a PNG or JPEG file."""
+    if path.suffix.lower() == ".png":
+        return read_picture(path)
+    import cv2
+
+    try:
+        picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    except OSError as error:
+        raise InputError(f"Cannot read '{path}': {error.strerror or error}") from error
+    except cv2.error as error:  # what is empty, or claims an absurd size
+        raise FormatError(path, f"is no JPEG picture ({error.err})") from error
+    if picture is None:
+        raise FormatError(path, "is no JPEG picture")
+    return np.ascontiguousarray(picture[..., ::-1])
 
 
 def read_greys(path: Path) -> UInt8:

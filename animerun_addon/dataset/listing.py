@@ -10,15 +10,16 @@ from ..errors import InputError
 
 def files_in(folder: Path, suffix: str) -> dict[str, Path]:
     """Files by stem, sorted by name."""
-    return {Path(name).stem: folder / name for name in _names_in(folder) if name.endswith(suffix)}
+    return {Path(name).stem: folder / name for name in names_in(folder) if name.endswith(suffix)}
 
 
 def folders_in(folder: Path) -> list[str]:
     """Names of folders, sorted."""
-    return [name for name in _names_in(folder) if (folder / name).is_dir()]
+    return [name for name in names_in(folder) if (folder / name).is_dir()]
 
 
-def _names_in(folder: Path) -> list[str]:
+def names_in(folder: Path) -> list[str]:
+    """All names in it, sorted."""
     try:
         return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     except (FileNotFoundError, NotADirectoryError):

@@ -19,7 +19,7 @@ from ..labels.matching import NO_MATCH, Matches
 from ..progress import Progress, Steps
 from .clips import FrameClip
 from .formats import FormatError
-from .items import Frame, Pair, read_picture
+from .items import PICTURE_SUFFIXES, Frame, Pair, read_any_picture
 from .layout import SPLITS
 from .reader import AnimeRun
 
@@ -40,7 +40,6 @@ KL_SMOOTHING = 1e-6
 RAREST = 1e-6
 
 _REC_601 = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-_PICTURES = (".png", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
@@ -340,7 +339,7 @@ def clip_statistics_steps(clips: Mapping[str, Sequence[FrameClip]], reference: P
     compared = _PictureSums()
     for path in pictures:
         yield Progress(done, total, path.name)
-        compared.add(_read_any(path))
+        compared.add(read_any_picture(path))
         done += 1
     known = None if reference is None else compared.pictures()
     sums = {name: _Sums() for name in clips}
@@ -357,24 +356,8 @@ def clip_statistics_steps(clips: Mapping[str, Sequence[FrameClip]], reference: P
 def _pictures_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"There is no folder '{folder}': choose one with PNG or JPEG pictures to compare with")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PICTURES and path.is_file())
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file())
     pictures = [path for path in found if not path.name.startswith(".")]
     if not pictures:
         raise InputError(f"There are no PNG or JPEG pictures in '{folder}': choose a folder that has some")
     return pictures
-
-
-def _read_any(path: Path) -> UInt8:
-    if path.suffix.lower() == ".png":
-        return read_picture(path)
-    import cv2
-
-    try:
-        picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-    except OSError as error:
-        raise InputError(f"Cannot read '{path}': {error.strerror or error}") from error
-    except cv2.error as error:  # what is empty, or claims an absurd size
-        raise FormatError(path, f"is no JPEG picture ({error.err})") from error
-    if picture is None:
-        raise FormatError(path, "is no JPEG picture")
-    return np.ascontiguousarray(picture[..., ::-1])

@@ -16,6 +16,7 @@ from ..output import whole_file, writable_folder, write_text
 from ..progress import Steps, as_part
 from ..scene.demo import build_steps
 from ..style_settings import Contours, StyleSettings
+from .demo_flow import comparison_steps
 from .demo_page import page_html
 from .demo_pictures import gallery_steps
 from .demo_udp import poses_steps
@@ -37,7 +38,7 @@ EXPORTED = ExportSettings(
 )
 
 # Of the whole time, for one progress bar over all parts.
-BUILD_SHARE, EXPORT_SHARE, CHECK_SHARE, POSES_SHARE = 0.05, 0.65, 0.15, 0.1
+BUILD_SHARE, EXPORT_SHARE, CHECK_SHARE, POSES_SHARE, GALLERY_SHARE = 0.05, 0.62, 0.15, 0.1, 0.05
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Demo:
 
 
 def demo_steps(out: Path, seed: int = 0) -> Steps[Demo]:
-    """Fill `out` with demo.blend, dataset/, udp/, the pictures of their labels and, last, index.html.
+    """Fill `out` with demo.blend, dataset/, udp/, pictures of their labels and of estimated flow and, last, index.html.
 
     The file that is open in this Blender is closed. A page from an earlier run goes first: where a page stands,
     everything stands.
@@ -78,9 +79,13 @@ def demo_steps(out: Path, seed: int = 0) -> Steps[Demo]:
     start += POSES_SHARE
 
     reader = ClipReader(clip.root, clip.split, clip.name)
-    gallery = yield from as_part(gallery_steps(reader, folder / LABELS, folder), start, 1.0 - start)
+    gallery = yield from as_part(gallery_steps(reader, folder / LABELS, folder), start, GALLERY_SHARE)
+    start += GALLERY_SHARE
+
+    comparing = comparison_steps(reader, gallery, folder / LABELS, folder)
+    comparison = yield from as_part(comparing, start, 1.0 - start)
     verdict = verdict_of(check, reader.meta, folder)
-    write_text(page, page_html(gallery, verdict, poses, scene.render.fps, BLEND, f"{DATASET}/"))
+    write_text(page, page_html(gallery, verdict, poses, comparison, scene.render.fps, BLEND, f"{DATASET}/"))
     return Demo(page, check)
 
 

@@ -44,6 +44,14 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """Flow that was estimated from frames beside the exact flow and the error, three pictures a frame."""
+
+    pictures: tuple[Picture, ...]
+    summary: str
+
+
+@dataclass(frozen=True)
 class Poses:
     """A character's Ultra-Dense Pose: colour frames and the same as poses, and the sheet that it is drawn after."""
 
@@ -173,6 +181,7 @@ $poses
 $links
 </nav>
 $sheets
+$comparison
 <script>
   const files = $files, names = $names, fps = $fps;
   const film = document.getElementById("film"), scrub = document.getElementById("scrub");
@@ -206,7 +215,15 @@ $sheets
 """)
 
 
-def page_html(gallery: Gallery, verdict: Verdict, poses: Poses, fps: float, blend: str, dataset: str) -> str:
+def page_html(
+    gallery: Gallery,
+    verdict: Verdict,
+    poses: Poses,
+    comparison: Comparison,
+    fps: float,
+    blend: str,
+    dataset: str,
+) -> str:
     """The page's text. `blend` and `dataset` are what it points at; all files are relative to the page."""
     names = [PurePath(file).stem for file in gallery.film]
     return _PAGE.substitute(
@@ -231,6 +248,7 @@ def page_html(gallery: Gallery, verdict: Verdict, poses: Poses, fps: float, blen
             f'<a href="#{_anchor(sheet)}">Frame {html.escape(sheet.frame)}</a>' for sheet in gallery.sheets
         ),
         sheets="\n".join(_sheet(sheet, gallery) for sheet in gallery.sheets),
+        comparison=_comparison(comparison, gallery),
         files=_script([_address(file) for file in gallery.film]),
         names=_script(names),
         fps=_script(fps),
@@ -254,6 +272,15 @@ def _figures(pictures: Iterable[Picture], gallery: Gallery) -> str:
         f'alt="{html.escape(picture.alt)}" loading="lazy"></a>'
         f"<figcaption><b>{html.escape(picture.title)}</b> {html.escape(picture.text)}</figcaption></figure>"
         for picture in pictures
+    )
+
+
+def _comparison(comparison: Comparison, gallery: Gallery) -> str:
+    if not comparison.pictures:
+        return ""
+    return (
+        f"<h2>Flow from the pictures alone</h2>\n<p>{html.escape(comparison.summary)}</p>\n"
+        f'<div class="sheet">\n{_figures(comparison.pictures, gallery)}\n</div>'
     )
 
 

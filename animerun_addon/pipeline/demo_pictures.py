@@ -40,7 +40,7 @@ def gallery_steps(clip: ClipReader, folder: Path, page_folder: Path) -> Steps[Ga
 
     Frames with a flow both ways are shown, if there are any; evenly spread, the first and the last of them included.
     """
-    pictures = _Pictures(folder, page_folder)
+    pictures = PagePictures(folder, page_folder)
     pictures.remove_earlier()
     shown = spread(range(1, clip.frame_count - 1) or range(clip.frame_count), SHEETS)
     total = len(shown) + 2
@@ -100,7 +100,7 @@ def matching_pictures(pair: Pair, there_colours: UInt8) -> tuple[UInt8, UInt8]:
     return _hatched(here, best[segments] == NO_MATCH), _hatched(there, ~is_met[segments_there])
 
 
-def _sheet(clip: ClipReader, place: int, pictures: _Pictures, scale_px: float, numbers: list[Int32]) -> Sheet:
+def _sheet(clip: ClipReader, place: int, pictures: PagePictures, scale_px: float, numbers: list[Int32]) -> Sheet:
     frame = clip.frame(place)
     # In a wide window three in a row: forward labels stand above each other, and so do backward labels.
     rows = (
@@ -116,15 +116,20 @@ def _sheet(clip: ClipReader, place: int, pictures: _Pictures, scale_px: float, n
     return Sheet(frame.name, tuple(picture for row in rows for picture in row), matching)
 
 
-def _flow(pair: Pair, pictures: _Pictures, scale_px: float) -> Picture:
+def flow_file(pair: Pair) -> str:
+    """What the picture of a pair's exact flow is called."""
+    return f"{pair.first.name}_flow_{pair.direction}{_SUFFIX}"
+
+
+def _flow(pair: Pair, pictures: PagePictures, scale_px: float) -> Picture:
     drawn = flow_colours(pair.flow_px, pair.valid, scale_px)
     longest_px = float(np.hypot(*np.moveaxis(pair.flow_px[pair.valid], -1, 0)).max(initial=0.0))
-    file = pictures.save(f"{pair.first.name}_flow_{pair.direction}{_SUFFIX}", drawn)
+    file = pictures.save(flow_file(pair), drawn)
     text = f"{_TO[pair.direction]}, at most {longest_px:.1f} px"
     return Picture(file, "Flow", text, f"Where each pixel of frame {pair.first.name} goes, to frame {pair.second.name}")
 
 
-def _occlusion(pair: Pair, pictures: _Pictures) -> Picture:
+def _occlusion(pair: Pair, pictures: PagePictures) -> Picture:
     occluded = _there(pair.occluded, f"occlusion of the pair '{pair.name}'")
     drawn = occlusion_over(pair.first.image, occluded)
     file = pictures.save(f"{pair.first.name}_occlusion_{pair.direction}{_SUFFIX}", drawn)
@@ -132,18 +137,18 @@ def _occlusion(pair: Pair, pictures: _Pictures) -> Picture:
     return Picture(file, "Occlusion", text, f"What of frame {pair.first.name} is hidden in frame {pair.second.name}")
 
 
-def _contour(frame: Frame, pictures: _Pictures) -> Picture:
+def _contour(frame: Frame, pictures: PagePictures) -> Picture:
     if frame.contour_file is None:
         raise InputError(f"Frame {frame.name} has no contour image: export the clip anew")
     return pictures.there(frame.contour_file.path, frame, "Contour", "grey line art")
 
 
-def _segment(frame: Frame, pictures: _Pictures, colours: UInt8) -> Picture:
+def _segment(frame: Frame, pictures: PagePictures, colours: UInt8) -> Picture:
     file = pictures.save(f"{frame.name}_segments{_SUFFIX}", colours[_segments(frame)])
     return Picture(file, "Segments", f"{len(colours)} of them", f"The colour segments of frame {frame.name}")
 
 
-def _matching(pair: Pair, pictures: _Pictures, there_colours: UInt8) -> tuple[Picture, ...]:
+def _matching(pair: Pair, pictures: PagePictures, there_colours: UInt8) -> tuple[Picture, ...]:
     here, there = matching_pictures(pair, there_colours)
     best = _best(pair)
     name = f"{pair.first.name}_matching"
@@ -164,7 +169,7 @@ def _matching(pair: Pair, pictures: _Pictures, there_colours: UInt8) -> tuple[Pi
     )
 
 
-class _Pictures:
+class PagePictures:
     """Where pictures go, and what the page calls them."""
 
     def __init__(self, folder: Path, page_folder: Path) -> None:
@@ -182,6 +187,10 @@ class _Pictures:
     def save(self, name: str, picture: UInt8) -> str:
         """Write a picture; returns its path relative to the page."""
         write_png(self._folder / name, picture)
+        return self.place(name)
+
+    def place(self, name: str) -> str:
+        """The path of a picture that was saved, relative to the page."""
         return self.told(self._folder / name)
 
     def there(self, path: Path, frame: Frame, title: str, text: str) -> Picture:

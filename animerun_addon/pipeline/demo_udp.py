@@ -40,9 +40,13 @@ def poses_steps(scene: bpy.types.Scene, source: Source, folder: Path, page_folde
     (made,) = yield from udp_steps(scene, [CHARACTER], folder, frames, SETTINGS, source, anew=True)
     sequence = UdpSequence(made.folder)
     info = sequence.info
+    pictures = writable_folder(folder / PICTURES)
+    # What an earlier run drew, maybe of other frames, goes.
+    for path in pictures.glob("[0-9]*.png"):
+        path.unlink()
     colours, poses = [], []
     for frame, udp in zip(info.frames, sequence, strict=True):
-        path = writable_folder(folder / PICTURES) / f"{info.stem(frame)}.png"
+        path = pictures / f"{info.stem(frame)}.png"
         write_png(path, udp_colours(udp))
         poses.append(_told(path, page_folder, f"Frame {frame}", f"The Ultra-Dense Pose of frame {frame}"))
         colour = colour_folder(made.folder) / f"{info.stem(frame)}.png"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import bpy
 
+from ..dataset.layout import LEAST_DIGITS
 from ..errors import InputError, blenders_words
 from ..output import whole_file, writable_folder
 from ..progress import Progress, Steps
@@ -49,12 +50,14 @@ def scene_frames(scene: bpy.types.Scene) -> list[int]:
     return list(range(scene.frame_start, scene.frame_end + 1, scene.frame_step))
 
 
-def frame_name(frame: int) -> str:
+def frame_name(frame: int, digits: int = LEAST_DIGITS) -> str:
     """The file's name of a frame: zero-padded, so that names sort like frames."""
-    return f"{frame:04}.png"
+    return f"{frame:0{digits}}.png"
 
 
-def render_steps(scene: bpy.types.Scene, out: Path, frames: Sequence[int] | None = None) -> Steps[list[Path]]:
+def render_steps(
+    scene: bpy.types.Scene, out: Path, frames: Sequence[int] | None = None, digits: int = LEAST_DIGITS
+) -> Steps[list[Path]]:
     """Render `frames` (or the scene's own range) into `out`; returns the files."""
     check_camera(scene)
     folder = writable_folder(out)
@@ -64,7 +67,7 @@ def render_steps(scene: bpy.types.Scene, out: Path, frames: Sequence[int] | None
     with writing_png(scene):
         for done, frame in enumerate(wanted):
             yield Progress(done, len(wanted), f"Rendering frame {frame}")
-            path = folder / frame_name(frame)
+            path = folder / frame_name(frame, digits)
             render_png(scene, frame, path)
             finish.finish(frame, path)
             files.append(path)

@@ -13,13 +13,19 @@ from animerun_addon import cli
 from animerun_addon.dataset.layout import Direction
 from animerun_addon.dataset.quality import CheckResult, ClipResult, Fault, Finding
 from animerun_addon.dataset.reader import AnimeRun
+from animerun_addon.dataset.udp_sequence import UdpSequence
 from animerun_addon.errors import OutputError
 from animerun_addon.pipeline import demo
 from animerun_addon.pipeline.job import Job
 
 FRAMES = 3
 # Of earlier runs, maybe of another seed; and what others keep in the same folders.
-EARLIER = ("dataset/train/Frame_Anime/demo/original/0099.png", "labels/0099_segments.png", "index.html")
+EARLIER = (
+    "dataset/train/Frame_Anime/demo/original/0099.png",
+    "labels/0099_segments.png",
+    "udp/pictures/0099.png",
+    "index.html",
+)
 OF_OTHERS = ("dataset/train/Frame_Anime/mine/original/0001.png", "labels/mine.png", "mine.txt")
 
 build_whole = demo.build_steps
@@ -64,7 +70,19 @@ def clip(folder):
 
 
 def test_demo_makes_scene_data_set_labels_and_page(folder):
-    assert {"dataset", "demo.blend", "index.html", "labels"} == set(os.listdir(folder)) - {"mine.txt"}
+    assert {"dataset", "demo.blend", "index.html", "labels", "udp"} == set(os.listdir(folder)) - {"mine.txt"}
+
+
+def test_page_shows_the_heroines_poses_and_her_sheet(made, folder):
+    text = made[0].page.read_text(encoding="utf-8")
+    sequence = UdpSequence(folder / "udp" / "AR_Heroine")
+    assert len(sequence) == FRAMES
+    assert all((picture[..., 3] == 1).any() for picture in sequence)
+    for frame in sequence.info.frames:
+        assert f"udp/pictures/{frame:04}.png" in text
+        assert f"udp/AR_Heroine/colour/{frame:04}.png" in text
+    assert "udp/AR_Heroine/sheet.png" in text
+    assert len(os.listdir(folder / "udp" / "AR_Heroine" / "sheet")) == 4
 
 
 def test_page_shows_every_frame_every_label_and_the_verdict(made, folder, clip):
@@ -72,7 +90,7 @@ def test_page_shows_every_frame_every_label_and_the_verdict(made, folder, clip):
     frames = [clip.frame(place).path for place in range(clip.frame_count)]
     assert len(frames) == FRAMES
     labels = [folder / "labels" / name for name in os.listdir(folder / "labels") if name != "mine.png"]
-    assert len(labels) == 8  # of the frame in the middle, and the wheel
+    assert len(labels) == 10  # of the frame in the middle, two of its estimated flow, and the wheel
     for path in (*frames, *labels):
         assert path.relative_to(folder).as_posix() in text
     assert made[0].check.clips[0].summary in text
@@ -96,7 +114,7 @@ def test_data_set_has_what_the_page_is_made_from(clip):
 
 
 def test_what_an_earlier_run_left_goes_and_what_others_keep_stays(folder):
-    for name in EARLIER[:2]:
+    for name in EARLIER[:3]:
         assert not (folder / name).exists()
     for name in OF_OTHERS:
         assert (folder / name).read_text() == "earlier"

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import pytest
 
 from animerun_addon.frame_range import spread
-from animerun_addon.pipeline.demo_page import Gallery, Picture, Poses, Row, Sheet, Verdict, page_html
+from animerun_addon.pipeline.demo_page import Comparison, Gallery, Picture, Poses, Row, Sheet, Verdict, page_html
 
 
 class Checker(HTMLParser):
@@ -69,19 +69,28 @@ def sheet(frame):
     return Sheet(frame, (picture(f"{frame}_a.png"), picture(f"{frame}_b.png")), (picture(f"{frame}_c.png"),))
 
 
-def page(film=FILM, frames=("0002", "0047"), sheet=sheet, verdict=GOOD, blend="demo.blend"):
+COMPARED = Comparison((picture("exact.png"), picture("classical.png")), "0.8 px off & more")
+
+
+def page(film=FILM, frames=("0002", "0047"), sheet=sheet, verdict=GOOD, blend="demo.blend", compared=COMPARED):
     gallery = Gallery(film, 64, 32, tuple(map(sheet, frames)), "wheel.png", 20.0)
-    return page_html(gallery, verdict, POSES, 24, blend, "dataset/")
+    return page_html(gallery, verdict, POSES, compared, 24, blend, "dataset/")
 
 
 def test_page_shows_the_film_and_the_labels_of_each_sheet():
     checked = check(page())
     of_sheets = [f"{frame}_{which}.png" for frame in ("0002", "0047") for which in "abc"]
     of_poses = [each.file for each in (*POSES.colours, *POSES.poses, POSES.sheet)]
-    assert checked.images == [FILM[0], *of_poses, "wheel.png", *of_sheets]
+    assert checked.images == [FILM[0], *of_poses, "wheel.png", *of_sheets, "exact.png", "classical.png"]
     assert {"demo.blend", "dataset/", "udp/AR Heroine/", *of_poses, *of_sheets} <= set(checked.links)
     assert "A-pose, 46 degrees" in checked.text
     assert "20 px" in checked.text
+    assert "0.8 px off & more" in checked.text
+
+
+def test_nothing_compared_has_no_section():
+    assert "pictures alone" in page()
+    assert "pictures alone" not in page(compared=Comparison((), ""))
 
 
 def test_every_frame_is_in_the_film():

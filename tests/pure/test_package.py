@@ -83,13 +83,14 @@ def good_zip() -> dict[str, str]:
         package.LICENSE: "free",
         "__init__.py": "def register() -> None: ...\n",
         "labels/motion.py": "FLOW = 1\n",
+        "models/raft.toml": "name = 'raft'\n",
         WHEEL: "wheel",
     }
 
 
 def problems_of(tmp_path: Path, content: dict[str, str]) -> list[str]:
     staged = tmp_path / "staged"
-    for name in ("__init__.py", "labels/motion.py"):
+    for name in ("__init__.py", "labels/motion.py", "models/raft.toml"):
         (staged / name).parent.mkdir(parents=True, exist_ok=True)
         (staged / name).write_text("")
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
@@ -112,6 +113,7 @@ def test_an_honest_zip_has_no_problems(tmp_path):
         ),
         ({package.LICENSE: None}, "LICENSE is missing"),
         ({"labels/motion.py": None}, "labels/motion.py is missing"),
+        ({"models/raft.toml": None}, "models/raft.toml is missing"),
         ({"tests/test_a.py": "x = 1"}, "users have no use for tests/test_a.py"),
         ({"labels/__pycache__/motion.cpython-311.pyc": "x"}, "users have no use for labels/__pycache__"),
         ({".gitignore": "x"}, "users have no use for .gitignore"),
