@@ -45,6 +45,8 @@ def server():
 @pytest.fixture
 def folder(tmp_path, server, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    # Another test may have brought Blender into this process.
+    monkeypatch.delitem(sys.modules, "bpy", raising=False)
     (tmp_path / "models").mkdir()
     text = MODEL.format(url=server.url, sha256=hashlib.sha256(CONTENT).hexdigest())
     (tmp_path / "models" / "mine.toml").write_text(text)
