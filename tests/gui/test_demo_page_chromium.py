@@ -19,7 +19,7 @@ from conftest import PICTURES
 
 from animerun_addon.dataset.quality import check_steps
 from animerun_addon.dataset.reader import AnimeRun
-from animerun_addon.pipeline.demo_page import Picture, Poses, page_html
+from animerun_addon.pipeline.demo_page import Comparison, Picture, Poses, page_html
 from animerun_addon.pipeline.demo_pictures import gallery_steps
 from animerun_addon.pipeline.demo_verdict import verdict_of
 from animerun_addon.pipeline.job import Job
@@ -58,7 +58,9 @@ def tiny_page(folder: Path) -> Path:
     page = folder / "index.html"
     colours = tuple(Picture(file, "Frame", "", "A frame") for file in gallery.film[:4])
     poses = Poses(colours, colours, colours[0], "A-pose, 45 degrees", "dataset/")
-    text = page_html(gallery, verdict_of(check, clip.meta, folder), poses, FPS, "demo.blend", "dataset/")
+    compared = Comparison(colours, "It is off by 3 px")
+    verdict = verdict_of(check, clip.meta, folder)
+    text = page_html(gallery, verdict, poses, compared, FPS, "demo.blend", "dataset/")
     page.write_text(text, encoding="utf-8")
     return page
 
