@@ -23,11 +23,12 @@ from ..labels.lines import contour_lines
 from ..labels.motion import landing
 from ..labels.occlusion import consistency_occlusion, exact_occlusion
 from ..labels.segments import exact_segments
-from ..labels.snapshot import Bool, Camera, Float32, Int32, Snapshot
+from ..labels.snapshot import Bool, Camera, Int32, Snapshot
 from ..labels.surface import Surface, surface_points
 from ..progress import Progress, Steps, as_part
 from ..scene.engine import with_render_depsgraph
 from ..scene.id_pass import Backend, visible_triangles
+from ..scene.rest_pose import REST_ATTRIBUTE
 from ..scene.snapshot import SnapshotReader
 from ..scene.udp_character import UdpCharacter
 from .tasks import Tasks
@@ -76,7 +77,7 @@ class LabelMaker:
         Frames before the first that is wanted are read as well: ids, and how faces are cut into triangles, depend
         on what came before, and an export that was interrupted has to end as if it had not been.
         """
-        reader = SnapshotReader(scene)
+        reader = SnapshotReader(scene, rest_attribute=REST_ATTRIBUTE if self._heroes else "")
         frames = list(self._plan.frames)
         last = max((frames.index(frame) for frame in self.wanted), default=-1)
         done, size = 0, 1
@@ -135,6 +136,7 @@ class LabelMaker:
     def _make_frame(self, frame: int, looking: Future[_Look]) -> None:
         look, plan, clip = looking.result(), self._plan, self._plan.clip
         snapshot, surface = look.snapshot, look.surface
+        posed, notes = _with_encoded_rest(snapshot, self._heroes)
         makers: dict[Any, Callable[[], Any]] = {
             clip.of_frame(Kind.DEPTH, frame, ".npy"): lambda: fields.depth(surface),
             clip.of_frame(Kind.NORMAL, frame, ".npy"): lambda: fields.normals(surface),
@@ -149,10 +151,10 @@ class LabelMaker:
                 lines = contour_lines(snapshot, surface, self._thickness_px)
                 write_png(path, np.where(lines, np.uint8(0), np.uint8(255)))
             elif path == clip.udp(frame):
-                write_udp(path, _udp_of_all(look, self._heroes), UdpFormat.NPZ)
+                write_udp(path, fields.udp(posed, surface, np.ones(3), np.zeros(3))[0], UdpFormat.NPZ)
             else:
                 write_npy(path, makers[path]())
-        self._records.put_frame(frame, _plain_camera(snapshot.camera), snapshot.notes)
+        self._records.put_frame(frame, _plain_camera(snapshot.camera), (*snapshot.notes, *notes))
 
     def _make_pair(self, pair: Pair, first: Future[_Look], second: Future[_Look]) -> None:
         one, other = first.result(), second.result()
@@ -221,16 +223,17 @@ def _look_at(snapshot: Snapshot, ids: Int32) -> _Look:
     return _Look(snapshot, surface_points(snapshot, ids))
 
 
-def _udp_of_all(look: _Look, heroes: Sequence[UdpCharacter]) -> Float32:
-    """(H, W, 4), each character's part as it is encoded."""
-    encoded = np.full((len(look.snapshot.positions), 3), np.nan, np.float32)
+def _with_encoded_rest(snapshot: Snapshot, heroes: Sequence[UdpCharacter]) -> tuple[Snapshot, list[str]]:
+    """A frame whose rest coordinates are each character's as it is encoded, and what has none, and why."""
+    encoded = np.full((len(snapshot.positions), 3), np.nan, np.float32)
+    notes: list[str] = []
     for hero in heroes:
-        own, _ = hero.rest_on(look.snapshot)
+        own, lacking = hero.rest_on(snapshot)
+        notes += lacking
         assert own.rest_positions is not None
         has_rest = np.isfinite(own.rest_positions[:, 0])
         encoded[has_rest] = own.rest_positions[has_rest] * hero.encoding.scale + hero.encoding.offset
-    whole = replace(look.snapshot, rest_positions=encoded)
-    return fields.udp(whole, look.surface, np.ones(3), np.zeros(3))[0]
+    return replace(snapshot, rest_positions=encoded), notes
 
 
 def _key(clip: Clip, source: int, direction: Direction, stride: int) -> str:

@@ -202,7 +202,7 @@ class _Making:
         """Make the pictures that are not there yet; udp.json knows of those that are whole."""
         writable_folder(frames_folder(self._folder))
         with Tasks(_MOST_WAITING_TASKS, inline=not threads_are_safe()) as tasks:
-            for batch in batches(pictures):
+            for batch in _batches(pictures):
                 yield Progress(pictures.index(batch[0]), len(pictures), f"Drawing picture {batch[0].number}")
                 for number, share in self._draw(film, batch, info, tasks).items():
                     info = info.with_frame(number, share.result())
@@ -280,7 +280,7 @@ class _Making:
         }
 
 
-def batches(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
+def _batches(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
     """So many at once as one look at the scene is worth."""
     for start in range(0, len(pictures), AT_ONCE):
         yield list(pictures[start : start + AT_ONCE])

@@ -42,13 +42,17 @@ class UdpCharacter:
     triangles: Mapping[str, Int32]  # (T, 3) of the same meshes
     topologies: Mapping[str, Hashable]  # of the same meshes
     triangulated: TopologyCache  # so are they
-    character_from_armature: Float64  # (3, 3)
     check: PoseCheck  # of the pose that it rests in
     encoding: UdpEncoding
     body_height_m: float
     rest: str  # which pose that is, in words
     notes: tuple[str, ...]
     cages: Mapping[str, Float32] = field(default_factory=dict)  # (V, 3) of the meshes themselves, if asked for
+
+    @property
+    def character_from_armature(self) -> Float64:
+        """(3, 3), as the character faces."""
+        return self.check.facing.character_from_armature
 
     @cached_property
     def clipped_surface(self) -> float:
@@ -124,7 +128,6 @@ def udp_character(
         rest.triangles,
         rest.topologies,
         rest.triangulated,
-        check.facing.character_from_armature,
         check,
         _encoding(encoding, turned, body, height_m, _middle(rest, check, body)),
         height_m,

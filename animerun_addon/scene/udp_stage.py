@@ -54,7 +54,7 @@ def stage(
         bpy.data.batch_remove(made)
 
 
-def size_px(scene: bpy.types.Scene, settings: UdpSettings) -> tuple[int, int] | None:
+def _size_px(settings: UdpSettings) -> tuple[int, int] | None:
     """How large the pictures are; None: as the scene's frames."""
     if settings.size_px is None and settings.view is Choice.CAMERA:
         return None
@@ -85,7 +85,7 @@ def _set_up(copied: bpy.types.Scene, settings: UdpSettings) -> None:
             setattr(render, name, False)
     render.use_border = False
     render.film_transparent = True
-    size = size_px(copied, settings)
+    size = _size_px(settings)
     if size is not None:
         render.resolution_x, render.resolution_y = size
         render.resolution_percentage = 100

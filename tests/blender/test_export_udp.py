@@ -20,6 +20,7 @@ from animerun_addon.export_settings import ExportSettings, Label
 from animerun_addon.labels.udp_encoding import Preset, UdpEncoding
 from animerun_addon.pipeline.export import Source, export_steps
 from animerun_addon.pipeline.job import Job
+from animerun_addon.scene.rest_pose import REST_ATTRIBUTE
 from animerun_addon.scene.udp_character import udp_character
 from animerun_addon.udp_choices import EncodingChoice, RestChoice
 
@@ -110,3 +111,20 @@ def test_what_the_encoding_clips_is_told(scene, tmp_path):
     settings = ExportSettings(labels=LABELS, udp_encoding=narrow)
     made = Job("Export", export_steps(scene, clip, (1,), settings, SOURCE)).run()
     assert any("the surface of 'Hero'" in note for note in made.notes)
+
+
+def test_a_mesh_that_becomes_another_one_is_named_and_its_attribute_counts(scene, tmp_path):
+    growing = scene.objects["Hero hat"].modifiers.new("Array", "ARRAY")
+    for frame, count in ((1, 1), (8, 3)):
+        growing.count = count
+        growing.keyframe_insert("count", frame=frame)
+    without = export(scene, tmp_path / "without", frames=(1, 8))
+    assert "'Hero hat' is another mesh at frame 8" in without.notes.read_text()
+    hat = scene.objects["Hero hat"].data
+    rest = hat.attributes.new(REST_ATTRIBUTE, "FLOAT_VECTOR", "POINT")
+    rest.data.foreach_set("vector", np.tile((0.0, 0.0, 1.5), (len(hat.vertices), 1)).ravel())
+    known = export(scene, tmp_path / "with", frames=(1, 8))
+    seen = names_seen(known, 8) == "Hero hat"
+    assert seen.any()
+    assert not read_udp(without.udp(8))[seen].any()
+    assert (read_udp(known.udp(8))[seen][:, 3] == 1).all()
