@@ -62,6 +62,18 @@ def stage(scene):
     scene.frame_set(FRAMES[1])
 
 
+def placed(rig):
+    rig.location, rig.rotation_euler, rig.scale = (0.3, 2, 0.5), (0.1, 0.2, 0.7), (1.3, 1.3, 1.3)
+
+
+def placed_unevenly(rig):
+    rig.location, rig.rotation_euler, rig.scale = (0.2, 1, 0.1), (0.0, 0.1, 0.4), (1.5, 0.7, 1.1)
+
+
+def mirrored(rig):
+    rig.scale = (-1, 1, 1)
+
+
 def to_bone(thing, rig, bone):
     """Parented, and left where it stands in the rest position."""
     thing.parent, thing.parent_type, thing.parent_bone = rig, "BONE", bone

@@ -10,7 +10,7 @@ from characters import CHARACTERS, on_stage
 from demo_shots import built
 from labelled import look_at
 from mathutils import Matrix
-from rest_scenes import FRAMES, build, carried, stage, to_bone
+from rest_scenes import FRAMES, build, carried, mirrored, placed, placed_unevenly, stage, to_bone
 from snapshot_scenes import link, scatter
 
 from animerun_addon.errors import InputError
@@ -112,18 +112,6 @@ def test_a_landmark_never_changes_whatever_builds_the_body(scene, change):
     assert set(rest.by_object) == {"Hero body", "Hero hat", "Hero feather"}
     assert not rest.notes
     assert_landmarks_stay(scene, rig, rest)
-
-
-def placed(rig):
-    rig.location, rig.rotation_euler, rig.scale = (0.3, 2, 0.5), (0.1, 0.2, 0.7), (1.3, 1.3, 1.3)
-
-
-def placed_unevenly(rig):
-    rig.location, rig.rotation_euler, rig.scale = (0.2, 1, 0.1), (0.0, 0.1, 0.4), (1.5, 0.7, 1.1)
-
-
-def mirrored(rig):
-    rig.scale = (-1, 1, 1)
 
 
 def travelling(rig):

@@ -12,7 +12,7 @@ from characters import CHARACTERS, on_stage
 from demo_shots import built
 from labelled import show_hulls
 from landmark_rays import Rays, as_it_stands, at_rest, show_as_rendered
-from rest_scenes import FRAMES, build, stage, to_bone
+from rest_scenes import FRAMES, build, mirrored, placed, placed_unevenly, stage, to_bone
 from snapshot_scenes import link
 
 from animerun_addon.labels import fields
@@ -182,18 +182,6 @@ def test_baked_saved_and_loaded_again_the_character_has_the_same_pictures(scene,
 
 
 # Where it stands ------------------------------------------------------------------------------------------------------
-
-
-def placed(rig):
-    rig.location, rig.rotation_euler, rig.scale = (0.3, 2, 0.5), (0.1, 0.2, 0.7), (1.3, 1.3, 1.3)
-
-
-def placed_unevenly(rig):
-    rig.location, rig.rotation_euler, rig.scale = (0.2, 1, 0.1), (0.0, 0.1, 0.4), (1.5, 0.7, 1.1)
-
-
-def mirrored(rig):
-    rig.scale = (-1, 1, 1)
 
 
 def far_away_and_tiny(rig):

@@ -21,7 +21,7 @@ for folder in (ROOT / "tools", ROOT / "tests" / "gui"):
         sys.path.insert(0, str(folder))
 
 import real_blender as tool  # noqa: E402
-from harness import BlenderWindow  # noqa: E402
+from harness import WINDOW_PX, BlenderWindow  # noqa: E402
 
 NO_BLENDER = "no real Blender"
 PICTURES = ROOT / "out" / "gui"
@@ -63,9 +63,14 @@ def _module_bare_window(
 
 @pytest.fixture(scope="module")
 def _module_window(
-    real_blender: tool.RealBlender, built_zip: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    real_blender: tool.RealBlender,
+    built_zip: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[BlenderWindow]:
-    with BlenderWindow(real_blender, install=built_zip, folders=[tmp_path_factory.getbasetemp()]) as window:
+    # A module may say how large it wants it.
+    size = getattr(request.module, "WINDOW_PX", WINDOW_PX)
+    with BlenderWindow(real_blender, install=built_zip, size=size, folders=[tmp_path_factory.getbasetemp()]) as window:
         yield window
 
 

@@ -75,6 +75,9 @@ class Rectangle:
         return pixels[self.top : self.top + self.height, self.left : self.left + self.width]
 
 
+WINDOW_PX = (1280, 800)
+
+
 class BlenderWindow:
     """One Blender with a fresh configuration on a screen of its own, from `with` to its end.
 
@@ -86,7 +89,7 @@ class BlenderWindow:
         blender: RealBlender,
         *,
         install: Path | None = None,
-        size: tuple[int, int] = (1280, 800),
+        size: tuple[int, int] = WINDOW_PX,
         gpu_backend: Literal["opengl", "vulkan"] | None = None,
         folders: Sequence[Path] = (),
         env: Mapping[str, str] | None = None,

@@ -5,17 +5,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-import real_blender as tool
 from conftest import PICTURES
 from harness import BlenderWindow
 from jobs import PACKAGE, child_processes, status, wait_for
 
 # Tall enough for the whole tab.
-SIZE = (1280, 1500)
+WINDOW_PX = (1280, 1500)
 # Of the button, below the sidebar's top and from its right end; of the cancel cross while one job is shown.
 BUTTON_Y, BUTTON_FROM_RIGHT = 608, 130
 CANCEL_Y, CANCEL_FROM_RIGHT = 50, 43
@@ -31,20 +28,6 @@ for frame, x in ((1, 0.0), (5, 1.0)):
     cube.keyframe_insert("location", frame=frame)
 bpy.ops.wm.save_as_mainfile(filepath={path!r})
 """
-
-
-@pytest.fixture(scope="module")
-def tall_window(
-    real_blender: tool.RealBlender, built_zip: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[BlenderWindow]:
-    with BlenderWindow(real_blender, install=built_zip, size=SIZE, folders=[tmp_path_factory.getbasetemp()]) as window:
-        yield window
-
-
-@pytest.fixture
-def window(tall_window: BlenderWindow) -> BlenderWindow:
-    tall_window.reset()
-    return tall_window
 
 
 def save_shot(window: BlenderWindow, folder: Path, frames: int) -> None:

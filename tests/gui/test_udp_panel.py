@@ -5,19 +5,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
-import real_blender as tool
 from conftest import PICTURES
 from harness import BlenderWindow
 from jobs import PACKAGE, child_processes, status, wait_for
 
 # Tall enough for the whole section.
-SIZE = (1280, 1500)
+WINDOW_PX = (1280, 1500)
 # Below the sidebar's top: the tab's first header, and the section's once all others but the first are closed.
 FIRST_HEADER_Y, UDP_HEADER_Y = 16, 165
 # Of the buttons, below the section's header while nothing is found out yet, and from the sidebar's right end.
@@ -59,20 +56,6 @@ DEMO = """
 bpy.ops.animerun.add_demo_scene()
 bpy.ops.wm.save_as_mainfile(filepath={path!r})
 """
-
-
-@pytest.fixture(scope="module")
-def tall_window(
-    real_blender: tool.RealBlender, built_zip: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[BlenderWindow]:
-    with BlenderWindow(real_blender, install=built_zip, size=SIZE, folders=[tmp_path_factory.getbasetemp()]) as window:
-        yield window
-
-
-@pytest.fixture
-def window(tall_window: BlenderWindow) -> BlenderWindow:
-    tall_window.reset()
-    return tall_window
 
 
 def save_shot(window: BlenderWindow, folder: Path, frames: int = 4, drop: float = 1.0) -> None:
